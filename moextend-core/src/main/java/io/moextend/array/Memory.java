@@ -1,0 +1,18 @@
+package io.moextend.array;
+
+/** A backend's allocator. Thread-safe. */
+public interface Memory {
+  /** Uninitialised memory, aligned to 64 bytes. */
+  Array allocate(DType dtype, long... shape);
+
+  /** Gives back the memory of an array that {@link #allocate} returned; views of it die with it. */
+  void free(Array base);
+
+  /** Bytes allocated and not yet freed. */
+  long liveBytes();
+
+  /** The largest {@link #liveBytes} since the last {@link #resetPeak}. */
+  long peakBytes();
+
+  void resetPeak();
+}

@@ -1,0 +1,19 @@
+package io.moextend.autograd;
+
+import io.moextend.array.Array;
+
+/**
+ * Where the tape delivers a parameter's gradient. May be called several times for one parameter:
+ * add, never set. The gradient's memory is the tape's; it is freed after the call.
+ */
+@FunctionalInterface
+public interface GradientSink {
+  void accept(Parameter parameter, Array gradient);
+
+  /** For a tape that is only to be read forward. */
+  GradientSink NONE =
+      (parameter, gradient) -> {
+        throw new IllegalStateException(
+            "a gradient of " + parameter.name() + " where none was asked for");
+      };
+}

@@ -1,0 +1,16 @@
+package io.moextend.backend;
+
+/** Pointwise functions of a network. */
+public enum Activation {
+  /** x / (1 + e^-x). */
+  SILU,
+  /** x Φ(x), by the error function. */
+  GELU,
+  /** x / (1 + e^(-1.702 x)): CLIP's. */
+  QUICK_GELU,
+  /**
+   * x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2: "gelu_new" of T5, "gelu_pytorch_tanh" of SigLIP.
+   */
+  GELU_TANH,
+  RELU
+}

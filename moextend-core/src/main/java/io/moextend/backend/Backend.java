@@ -1,0 +1,67 @@
+package io.moextend.backend;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.array.Memory;
+import java.lang.foreign.MemorySegment;
+import java.util.Set;
+
+/**
+ * A device: its memory and the few fused kernels a model needs. Results are allocated in the arena
+ * given first; inputs are never written unless a method's name says so ({@code …Into}). Calls may
+ * be asynchronous; {@link #copyOut} and {@link #synchronize} wait for those before them. The same
+ * inputs give the same bits.
+ *
+ * <p>In all kernels: T tokens, H hidden width, E experts, k chosen per token, R rows. "wide" is
+ * {@link DType#wide()} of the compute type.
+ */
+public interface Backend
+    extends MatrixKernels,
+        NormKernels,
+        ElementKernels,
+        RowKernels,
+        AttentionKernels,
+        RoutingKernels,
+        LossKernels,
+        UpdateKernels,
+        AutoCloseable {
+  /** "cpu", "nd4j", "cuda". */
+  String name();
+
+  /** What runs the kernels, in words: instruction set, library, threads or card. */
+  String device();
+
+  /** The types products may be computed in. */
+  Set<DType> computeTypes();
+
+  Memory memory();
+
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
+  default Arena arena(String name) {
+    return new Arena(name, memory());
+  }
+
+  /**
+   * Copies {@code from}, little-endian elements of the array's own type, into {@code to}; sizes
+   * must agree.
+   */
+  void copyIn(Array to, MemorySegment from);
+
+  /** Copies an array's elements, little-endian, to the host, once all earlier calls are done. */
+  void copyOut(Array from, MemorySegment to);
+
+  /**
+   * An array over memory that somebody else owns and keeps (a mapped file): no copy where the
+   * device can read it in place, else a copy in {@code arena}. Read-only.
+   */
+  Array wrap(Arena arena, DType dtype, MemorySegment memory, long... shape);
+
+  /** Waits until everything asked for is done. */
+  void synchronize();
+
+  @Override
+  void close();
+}

@@ -1,0 +1,38 @@
+package io.moextend.backend;
+
+import com.google.errorprone.annotations.MustBeClosed;
+
+/**
+ * Found by {@link java.util.ServiceLoader}; opening a backend is the first thing that loads its
+ * native libraries.
+ */
+public interface BackendProvider {
+  String name();
+
+  /** Preference among those that are available, for {@code --backend auto}; larger is better. */
+  int priority();
+
+  /**
+   * Why this backend cannot run here, with the mend; empty where it can. Must not load large
+   * libraries.
+   */
+  String missing();
+
+  /**
+   * @throws BackendException where it cannot be opened after all
+   */
+  @MustBeClosed
+  Backend open(Options options);
+
+  /**
+   * @param threads worker threads of this process, at least 1
+   * @param device index of the accelerator; 0 on the CPU
+   */
+  record Options(int threads, int device) {
+    public Options {
+      if (threads < 1) {
+        throw new IllegalArgumentException("threads=" + threads + ", at least 1 is needed");
+      }
+    }
+  }
+}

@@ -1,0 +1,60 @@
+package io.moextend.backend;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import java.util.Comparator;
+import java.util.List;
+import java.util.ServiceLoader;
+import java.util.stream.Collectors;
+
+/** Looks backends up by name; {@code auto} takes the best that can run here. */
+public final class Backends {
+  private Backends() {}
+
+  /** Every backend on the class path, best first. */
+  public static List<BackendProvider> known() {
+    return ServiceLoader.load(BackendProvider.class).stream()
+        .map(ServiceLoader.Provider::get)
+        .sorted(Comparator.comparingInt(BackendProvider::priority).reversed())
+        .toList();
+  }
+
+  /**
+   * @throws BackendException where {@code name} is unknown or cannot run here
+   */
+  @MustBeClosed
+  public static Backend open(String name, BackendProvider.Options options) {
+    return find(name).open(options);
+  }
+
+  private static BackendProvider find(String name) {
+    List<BackendProvider> known = known();
+    if (name.equals("auto")) {
+      return known.stream()
+          .filter(p -> p.missing().isEmpty())
+          .findFirst()
+          .orElseThrow(() -> new BackendException("no backend can run here: " + reasons(known)));
+    }
+    BackendProvider provider =
+        known.stream()
+            .filter(p -> p.name().equals(name))
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    new BackendException(
+                        "unknown backend '%s'; known are auto, %s"
+                            .formatted(
+                                name,
+                                known.stream()
+                                    .map(BackendProvider::name)
+                                    .collect(Collectors.joining(", ")))));
+    if (!provider.missing().isEmpty()) {
+      throw new BackendException(
+          "backend %s cannot run here: %s".formatted(name, provider.missing()));
+    }
+    return provider;
+  }
+
+  private static String reasons(List<BackendProvider> known) {
+    return known.stream().map(p -> p.name() + ": " + p.missing()).collect(Collectors.joining("; "));
+  }
+}

@@ -1,0 +1,47 @@
+package io.moextend.backend;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+
+/**
+ * Pointwise kernels; computed in the wide type, rounded once. Results have the type of the first
+ * input unless said.
+ */
+public interface ElementKernels {
+  /** a + b, of one shape and type. */
+  Array add(Arena to, Array a, Array b);
+
+  /** a + s·b; a sets the result's type, b may be of another floating type. */
+  Array addScaled(Arena to, Array a, Array b, double s);
+
+  /** s·a. */
+  Array scale(Arena to, Array a, double s);
+
+  /** Adds rows [P, H] to each group of P rows of x [N·P, H]. */
+  Array addRepeated(Arena to, Array x, Array rows);
+
+  /** The gradient of {@link #addRepeated}'s rows. dOut [N·P, H]; @return [P, H] wide */
+  Array sumRepeated(Arena to, Array dOut, long period);
+
+  /** Sum over rows. x [R, N]; @return [N] wide */
+  Array sumRows(Arena to, Array x);
+
+  Array activation(Arena to, Activation kind, Array x);
+
+  /**
+   * @return dOut · f'(x)
+   */
+  Array activationBackward(Arena to, Activation kind, Array dOut, Array x);
+
+  /** f(left half) · right half. x [R, 2·I]; @return [R, I] */
+  Array gated(Arena to, Activation kind, Array x);
+
+  /**
+   * @param dOut [R, I]; @return [R, 2·I]
+   */
+  Array gatedBackward(Arena to, Activation kind, Array dOut, Array x);
+
+  /** The same values in another floating type, to nearest even. */
+  Array cast(Arena to, Array x, DType dtype);
+}

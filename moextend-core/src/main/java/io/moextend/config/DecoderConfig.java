@@ -1,0 +1,55 @@
+package io.moextend.config;
+
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A decoder-only language model.
+ *
+ * @param window keys a query sees back, 0 = all
+ * @param tiedHead true where the head is the embedding table
+ * @param vision null where the model takes no images
+ */
+public record DecoderConfig(
+    String modelType,
+    int vocab,
+    int hidden,
+    int layers,
+    Heads heads,
+    Rope rope,
+    int window,
+    double normEps,
+    double initializerRange,
+    boolean tiedHead,
+    FeedForwardConfig feedForward,
+    SpecialTokens tokens,
+    @Nullable VisionConfig vision)
+    implements ModelConfig {
+  /** Attention heads; {@code size} is the width of one. */
+  public record Heads(int query, int keyValue, int size) {
+    public Heads {
+      if (keyValue < 1 || query % keyValue != 0) {
+        throw new ConfigException(
+            "num_key_value_heads", keyValue, "must divide num_attention_heads=" + query);
+      }
+    }
+  }
+
+  /** Rotary positions up to {@code maxPositions}. */
+  public record Rope(double theta, int maxPositions) {}
+
+  /**
+   * @param pad MoExtend pads with eos
+   */
+  public record SpecialTokens(int bos, int eos, int pad) {}
+
+  public DecoderConfig {
+    if (feedForward instanceof FeedForwardConfig.Experts experts
+        && !experts.extendedLayers().isEmpty()
+        && experts.extendedLayers().last() >= layers) {
+      throw new ConfigException(
+          "add_layer",
+          experts.extendedLayers(),
+          "names a layer beyond num_hidden_layers=" + layers);
+    }
+  }
+}

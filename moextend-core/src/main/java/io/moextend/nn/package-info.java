@@ -1,0 +1,5 @@
+/** Layers every model shares. */
+@NullMarked
+package io.moextend.nn;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** Tokenizers. */
+@NullMarked
+package io.moextend.text;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,0 +1,5 @@
+/** Vision towers and projectors. */
+@NullMarked
+package io.moextend.vision;
+
+import org.jspecify.annotations.NullMarked;
