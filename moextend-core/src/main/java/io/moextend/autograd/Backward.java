@@ -11,11 +11,11 @@ import org.jspecify.annotations.Nullable;
  */
 @FunctionalInterface
 public interface Backward {
-  List<@Nullable Array> apply(Array dOut);
+  List<? extends @Nullable Array> apply(Array dOut);
 
   /** For an op with several outputs; a gradient is null where that output was not used. */
   @FunctionalInterface
   interface Many {
-    List<@Nullable Array> apply(@Nullable Array[] dOuts);
+    List<? extends @Nullable Array> apply(@Nullable Array[] dOuts);
   }
 }

@@ -199,7 +199,7 @@ public final class Tape {
       @Nullable Array[] d = pending.remove(node);
       if (d != null) { // else none of its outputs was used
         long mark = arena.mark();
-        List<@Nullable Array> gradients = node.backward().apply(d);
+        List<? extends @Nullable Array> gradients = node.backward().apply(d);
         for (int i = 0; i < gradients.size(); i++) {
           deliver(node.inputs().get(i), gradients.get(i), pending);
         }

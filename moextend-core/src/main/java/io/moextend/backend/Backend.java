@@ -26,6 +26,7 @@ public interface Backend
         RoutingKernels,
         LossKernels,
         UpdateKernels,
+        HostCopies,
         AutoCloseable {
   /** "cpu", "nd4j", "cuda". */
   String name();

@@ -1,0 +1,68 @@
+package io.moextend.op;
+
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import io.moextend.backend.Backend;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * y = x Wᵀ + b. x [R, in], W [out, in], y [R, out]. dX = dY W; dW = dYᵀ X; db = sum over rows of
+ * dY.
+ */
+public final class Project {
+  private Project() {}
+
+  public static Tensor apply(Tape tape, Tensor x, Weight w) {
+    return apply(tape, x, w, x.data().dtype());
+  }
+
+  /**
+   * @param result the type of y: x's own or its wide type
+   */
+  public static Tensor apply(Tape tape, Tensor x, Weight w, DType result) {
+    Array y = tape.backend().product(tape.arena(), x.data(), w.matrix(), w.bias(), result);
+    var inputs = new ArrayList<Tensor>();
+    inputs.add(x);
+    inputs.addAll(w.parts());
+    inputs.addAll(w.biases());
+    List<Array> saved = w.trains() ? List.of(x.data()) : List.of();
+    return tape.record("project", y, inputs, saved, dY -> backward(tape, x, w, dY));
+  }
+
+  private static List<@Nullable Array> backward(Tape tape, Tensor x, Weight w, Array dY) {
+    Backend backend = tape.backend();
+    var gradients = new ArrayList<@Nullable Array>();
+    gradients.add(
+        x.requiresGrad() ? backend.productTransposed(tape.arena(), dY, w.matrix()) : null);
+    Array narrow = w.trains() ? Cast.array(tape, dY, x.data().dtype()) : dY;
+    long from = 0;
+    for (Parameter part : w.parts()) {
+      long until = from + part.data().dim(0);
+      gradients.add(
+          part.requiresGrad()
+              ? backend.weightGradient(tape.arena(), narrow, from, until, x.data())
+              : null);
+      from = until;
+    }
+    gradients.addAll(biasGradients(tape, w, dY));
+    return gradients;
+  }
+
+  private static List<@Nullable Array> biasGradients(Tape tape, Weight w, Array dY) {
+    var gradients = new ArrayList<@Nullable Array>();
+    boolean wanted = w.biases().stream().anyMatch(Parameter::requiresGrad);
+    Array sum = wanted ? tape.backend().sumRows(tape.arena(), dY) : null;
+    long from = 0;
+    for (Parameter bias : w.biases()) {
+      long until = from + bias.data().size();
+      gradients.add(sum != null && bias.requiresGrad() ? sum.slice(from, until) : null);
+      from = until;
+    }
+    return gradients;
+  }
+}

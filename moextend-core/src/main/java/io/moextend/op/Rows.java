@@ -1,0 +1,63 @@
+package io.moextend.op;
+
+import io.moextend.array.Array;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Rows taken, replaced and put below each other. Row numbers are I32 arrays. */
+public final class Rows {
+  private Rows() {}
+
+  /** y[r] = table[rows[r]]. table [V, H], rows [R]; the gradient of a row adds up over its uses. */
+  public static Tensor gather(Tape tape, Tensor table, Array rows) {
+    Array y = tape.backend().gatherRows(tape.arena(), table.data(), rows);
+    long tableRows = table.data().dim(0);
+    return tape.record(
+        "gatherRows",
+        y,
+        List.of(table),
+        List.of(rows),
+        dY -> {
+          Array wide = tape.backend().scatterRows(tape.arena(), dY, rows, tableRows);
+          return List.of(Cast.array(tape, wide, dY.dtype()));
+        });
+  }
+
+  /** A copy of x [T, H] whose rows {@code rows} [R] are those of values [R, H]. */
+  public static Tensor replace(Tape tape, Tensor x, Array rows, Tensor values) {
+    Array y = tape.backend().replaceRows(tape.arena(), x.data(), rows, values.data());
+    return tape.record(
+        "replaceRows",
+        y,
+        List.of(x, values),
+        List.of(rows),
+        dY ->
+            Arrays.asList(
+                x.requiresGrad() ? tape.backend().clearRows(tape.arena(), dY, rows) : null,
+                values.requiresGrad() ? tape.backend().gatherRows(tape.arena(), dY, rows) : null));
+  }
+
+  /** One below the other: [R_i, N] each to [sum of R_i, N]. */
+  public static Tensor join(Tape tape, List<Tensor> parts) {
+    Array y = tape.backend().joinRows(tape.arena(), parts.stream().map(Tensor::data).toList());
+    return tape.record(
+        "joinRows",
+        y,
+        parts,
+        List.of(),
+        dY -> {
+          var gradients = new ArrayList<@Nullable Array>();
+          long from = 0;
+          for (Tensor part : parts) {
+            long until = from + part.data().dim(0);
+            gradients.add(part.requiresGrad() ? dY.slice(from, until) : null);
+            from = until;
+          }
+          return gradients;
+        });
+  }
+}

@@ -1,0 +1,121 @@
+package io.moextend.op;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.autograd.Parameter;
+import io.moextend.backend.Backend;
+import io.moextend.backend.Matrix;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The matrix of a linear layer: one parameter, or several stacked by rows (q, k, v; gate and up;
+ * old and new gate), with an optional bias for each. Keeps the backend's packed form and renews it
+ * after an update. Not thread-safe.
+ */
+public final class Weight implements AutoCloseable {
+  private final Backend backend;
+  private final List<Parameter> parts;
+  private final List<Parameter> biases;
+  private final Arena arena;
+  private @Nullable Matrix matrix;
+  private @Nullable Array bias;
+  private boolean frozen;
+  private long matrixVersion = -1;
+  private long biasVersion = -1;
+
+  /**
+   * @param parts [out_i, in], or more axes whose product is in
+   * @param biases empty, or [out_i] for each part
+   */
+  @SuppressWarnings("MustBeClosedChecker") // closed by close()
+  public Weight(Backend backend, List<Parameter> parts, List<Parameter> biases) {
+    this.backend = backend;
+    this.parts = List.copyOf(parts);
+    this.biases = List.copyOf(biases);
+    this.arena = backend.arena("bias");
+    if (!biases.isEmpty() && biases.size() != parts.size()) {
+      throw new IllegalArgumentException(parts.size() + " parts with " + biases.size() + " biases");
+    }
+  }
+
+  public static Weight of(Backend backend, Parameter... parts) {
+    return new Weight(backend, List.of(parts), List.of());
+  }
+
+  public List<Parameter> parts() {
+    return parts;
+  }
+
+  public List<Parameter> biases() {
+    return biases;
+  }
+
+  public boolean trains() {
+    return parts.stream().anyMatch(Parameter::requiresGrad);
+  }
+
+  /** The packed form, up to date with the parameters. */
+  @SuppressWarnings("MustBeClosedChecker") // kept, and closed by close() or when the parts thaw
+  Matrix matrix() {
+    long version = version(parts);
+    Matrix current = matrix;
+    if (current != null && frozen && trains()) {
+      current.close();
+      current = null;
+    }
+    if (current == null) {
+      frozen = !trains();
+      current = backend.matrix(parts.stream().map(Weight::flat).toList(), frozen);
+    } else if (version != matrixVersion) {
+      current.refresh();
+    }
+    matrix = current;
+    matrixVersion = version;
+    return current;
+  }
+
+  /** The joined bias [out], or null. */
+  @Nullable Array bias() {
+    if (biases.isEmpty()) {
+      return null;
+    }
+    if (biases.size() == 1) {
+      return biases.getFirst().data();
+    }
+    Array joined = bias;
+    if (joined == null) {
+      long out = biases.stream().mapToLong(b -> b.data().size()).sum();
+      joined = arena.allocate(biases.getFirst().data().dtype(), out);
+      bias = joined;
+    }
+    long version = version(biases);
+    if (version != biasVersion) {
+      long from = 0;
+      for (Parameter b : biases) {
+        backend.copyInto(joined.slice(from, from + b.data().size()), b.data());
+        from += b.data().size();
+      }
+      biasVersion = version;
+    }
+    return joined;
+  }
+
+  private static Array flat(Parameter part) {
+    Array data = part.data();
+    return data.rank() == 2 ? data : data.reshape(data.dim(0), data.size() / data.dim(0));
+  }
+
+  private static long version(List<Parameter> parameters) {
+    return parameters.stream().mapToLong(Parameter::version).sum();
+  }
+
+  @Override
+  public void close() {
+    if (matrix != null) {
+      matrix.close();
+      matrix = null;
+    }
+    arena.close();
+  }
+}
