@@ -1,6 +1,7 @@
 package io.moextend.op;
 
 import io.moextend.array.Array;
+import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import java.util.ArrayList;
@@ -23,7 +24,8 @@ public final class Rows {
         List.of(rows),
         dY -> {
           Array wide = tape.backend().scatterRows(tape.arena(), dY, rows, tableRows);
-          return List.of(Cast.array(tape, wide, dY.dtype()));
+          // a weight takes its gradient wide, an activation in its own type
+          return List.of(table instanceof Parameter ? wide : Cast.array(tape, wide, dY.dtype()));
         });
   }
 

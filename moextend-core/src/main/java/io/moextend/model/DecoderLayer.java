@@ -1,0 +1,105 @@
+package io.moextend.model;
+
+import io.moextend.array.Array;
+import io.moextend.autograd.Module;
+import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.moe.MoeLayer;
+import io.moextend.moe.Router;
+import io.moextend.nn.SelfAttention;
+import io.moextend.nn.SwiGlu;
+import io.moextend.op.Add;
+import io.moextend.op.RmsNorm;
+import io.moextend.op.SplitHeads.Rotation;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/** h = x + attention(norm x); h + feedForward(norm h). */
+final class DecoderLayer implements Module, AutoCloseable {
+  /** What follows the attention. */
+  sealed interface FeedForward {
+    record Dense(SwiGlu network) implements FeedForward {}
+
+    record Mixture(MoeLayer layer) implements FeedForward {}
+  }
+
+  /**
+   * What all layers of a pass share.
+   *
+   * @param vision [T] U8, 1 at image patches; null where there are none
+   */
+  record Context(
+      Attention shape, Rotation rotation, @Nullable Array keyMask, @Nullable Array vision) {}
+
+  private final Parameter inputNorm;
+  private final SelfAttention attention;
+  private final Parameter postNorm;
+  private final FeedForward feedForward;
+  private final double eps;
+
+  DecoderLayer(
+      Parameter inputNorm,
+      SelfAttention attention,
+      Parameter postNorm,
+      FeedForward feedForward,
+      double eps) {
+    this.inputNorm = inputNorm;
+    this.attention = attention;
+    this.postNorm = postNorm;
+    this.feedForward = feedForward;
+    this.eps = eps;
+  }
+
+  /**
+   * @param forced the choice of experts to replay, or null
+   * @return the hidden state [T, H], and of a mixture the router's logits, probabilities and choice
+   */
+  List<Tensor> forward(Tape tape, Tensor x, Context context, @Nullable Array forced) {
+    Tensor normed = RmsNorm.apply(tape, x, inputNorm, eps);
+    Tensor h =
+        Add.apply(
+            tape,
+            x,
+            attention.forward(
+                tape, normed, context.shape(), context.rotation(), context.keyMask()));
+    Tensor inner = RmsNorm.apply(tape, h, postNorm, eps);
+    var outs = new ArrayList<Tensor>();
+    switch (feedForward) {
+      case FeedForward.Dense(SwiGlu network) ->
+          outs.add(Add.apply(tape, h, network.forward(tape, inner)));
+      case FeedForward.Mixture(MoeLayer layer) -> {
+        MoeLayer.Result result =
+            layer.forward(tape, new Router.Tokens(inner, context.vision(), forced));
+        outs.add(Add.apply(tape, h, result.hidden()));
+        outs.add(result.decision().logits());
+        outs.add(result.decision().probabilities());
+        outs.add(Tensor.constant(result.decision().chosen()));
+      }
+    }
+    return outs;
+  }
+
+  @Override
+  public void visit(Consumer<Parameter> visitor) {
+    visitor.accept(inputNorm);
+    attention.visit(visitor);
+    visitor.accept(postNorm);
+    switch (feedForward) {
+      case FeedForward.Dense(SwiGlu network) -> network.visit(visitor);
+      case FeedForward.Mixture(MoeLayer layer) -> layer.visit(visitor);
+    }
+  }
+
+  @Override
+  public void close() {
+    attention.close();
+    switch (feedForward) {
+      case FeedForward.Dense(SwiGlu network) -> network.close();
+      case FeedForward.Mixture(MoeLayer layer) -> layer.close();
+    }
+  }
+}

@@ -1,0 +1,76 @@
+package io.moextend.model;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Parameter.Role;
+import io.moextend.backend.Backend;
+import io.moextend.nn.ParameterFactory;
+import java.util.Arrays;
+import java.util.Set;
+import java.util.random.RandomGenerator;
+import java.util.random.RandomGeneratorFactory;
+
+/** A random start, the same for the same seed and name whatever else the model has. */
+public final class FreshParameters implements ParameterFactory {
+  private final Backend backend;
+  private final Arena arena;
+  private final DType dtype;
+  private final Set<Role> trained;
+  private final double range;
+  private final long seed;
+
+  /**
+   * @param range standard deviation of {@link Init#NORMAL}: initializer_range
+   */
+  public FreshParameters(
+      Backend backend, Arena arena, DType dtype, Set<Role> trained, double range, long seed) {
+    this.backend = backend;
+    this.arena = arena;
+    this.dtype = dtype;
+    this.trained = trained;
+    this.range = range;
+    this.seed = seed;
+  }
+
+  @Override
+  public Backend backend() {
+    return backend;
+  }
+
+  @Override
+  public Parameter parameter(String name, Role role, Init init, long... shape) {
+    Array data = arena.allocate(dtype, shape);
+    switch (init) {
+      case ZEROS -> backend.fillInto(data, 0);
+      case ONES -> backend.fillInto(data, 1);
+      case NORMAL -> fillNormal(data, name);
+    }
+    var parameter = new Parameter(name, role, data);
+    parameter.trainable(trained.contains(role));
+    return parameter;
+  }
+
+  /** By slices, so that a large matrix does not need its size again on the heap. */
+  private void fillNormal(Array data, String name) {
+    Array flat = data.reshape(data.size());
+    RandomGenerator random =
+        RandomGeneratorFactory.of("L64X128MixRandom").create(seed * 31 + name.hashCode());
+    int most = 1 << 20;
+    for (long from = 0; from < flat.size(); from += most) {
+      float[] values = new float[(int) Math.min(most, flat.size() - from)];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = (float) (random.nextGaussian() * range);
+      }
+      Array slice = backend.floats(arena, dtype, values, values.length);
+      backend.copyInto(flat.slice(from, from + values.length), slice);
+      arena.free(slice);
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "fresh " + dtype + " seed " + seed + " trained " + Arrays.toString(trained.toArray());
+  }
+}

@@ -1,0 +1,65 @@
+package io.moextend.moe;
+
+import io.moextend.autograd.Module;
+import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import io.moextend.backend.Activation;
+import io.moextend.backend.Dispatch;
+import io.moextend.nn.SwiGlu;
+import io.moextend.op.Activate;
+import io.moextend.op.GroupedProject;
+import io.moextend.op.Route;
+import io.moextend.op.Weight;
+import java.util.List;
+import java.util.function.Consumer;
+
+/**
+ * A router and its experts: route, rows to experts, the experts' products in one call each, rows
+ * back weighted.
+ */
+public final class MoeLayer implements Module, AutoCloseable {
+  private final Router router;
+  private final List<SwiGlu> experts;
+  private final List<Weight> gateUps;
+  private final List<Weight> downs;
+
+  public MoeLayer(Router router, List<SwiGlu> experts) {
+    if (router.experts() != experts.size()) {
+      throw new IllegalArgumentException(
+          "the router chooses among %d experts, the layer has %d"
+              .formatted(router.experts(), experts.size()));
+    }
+    this.router = router;
+    this.experts = List.copyOf(experts);
+    this.gateUps = experts.stream().map(SwiGlu::gateUp).toList();
+    this.downs = experts.stream().map(SwiGlu::down).toList();
+  }
+
+  /**
+   * @param hidden [T, H]
+   */
+  public record Result(Tensor hidden, Router.Decision decision) {}
+
+  public Result forward(Tape tape, Router.Tokens tokens) {
+    Router.Decision decision = router.route(tape, tokens);
+    Dispatch dispatch = tape.backend().dispatch(tape.arena(), decision.chosen(), router.experts());
+    Tensor rows = Route.permute(tape, tokens.hidden(), dispatch);
+    Tensor gateUp = GroupedProject.apply(tape, rows, dispatch, gateUps);
+    Tensor inner = Activate.gated(tape, Activation.SILU, gateUp);
+    Tensor outs = GroupedProject.apply(tape, inner, dispatch, downs);
+    return new Result(Route.combine(tape, outs, decision.weights(), dispatch), decision);
+  }
+
+  @Override
+  public void visit(Consumer<Parameter> visitor) {
+    router.visit(visitor);
+    experts.forEach(e -> e.visit(visitor));
+  }
+
+  @Override
+  public void close() {
+    router.close();
+    experts.forEach(SwiGlu::close);
+  }
+}
