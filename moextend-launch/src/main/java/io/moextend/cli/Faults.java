@@ -1,0 +1,39 @@
+package io.moextend.cli;
+
+import io.moextend.array.ShapeException;
+import io.moextend.backend.BackendException;
+import io.moextend.checkpoint.CheckpointException;
+import io.moextend.config.ConfigException;
+import java.io.PrintWriter;
+import java.io.UncheckedIOException;
+
+/** One line for the user, and whose fault it was as an exit code. */
+final class Faults {
+  private Faults() {}
+
+  static int report(Exception e, PrintWriter err, boolean debug) {
+    boolean users = isUsers(e);
+    String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
+    err.println("moextend: " + message.replace('\n', ' '));
+    if (debug) {
+      e.printStackTrace(err);
+    } else if (!users) {
+      err.println(
+          "moextend: this is a fault of ours ("
+              + e.getClass().getName()
+              + "); --debug shows where");
+    }
+    return users ? 2 : 1;
+  }
+
+  private static boolean isUsers(Exception e) {
+    return switch (e) {
+      case ConfigException c -> true;
+      case CheckpointException c -> true;
+      case BackendException b -> true;
+      case UncheckedIOException u -> true;
+      case ShapeException s -> false;
+      default -> false;
+    };
+  }
+}
