@@ -1,0 +1,81 @@
+package io.moextend.model;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.Arena;
+import io.moextend.array.DType;
+import io.moextend.autograd.Parameter.Role;
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.DecoderConfig;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * A decoder with what it lives on: the open checkpoint and the memory of its copied weights.
+ * Closing it closes all three.
+ */
+public final class OpenModel implements AutoCloseable {
+  private final WeightSource source;
+  private final Arena arena;
+  private final Decoder decoder;
+  private final List<String> initialised;
+
+  private OpenModel(WeightSource source, Arena arena, Decoder decoder, List<String> initialised) {
+    this.source = source;
+    this.arena = arena;
+    this.decoder = decoder;
+    this.initialised = initialised;
+  }
+
+  /**
+   * @param source is closed with the model, and also where opening fails
+   * @param trained roles this run trains; the others stay where the file is mapped
+   * @param seed of a projector that the checkpoint does not have
+   */
+  @MustBeClosed
+  @SuppressWarnings(
+      "MustBeClosedChecker") // the arena is closed with the model, or below on failure
+  public static OpenModel of(
+      WeightSource source,
+      DecoderConfig config,
+      Backend backend,
+      DType dtype,
+      Set<Role> trained,
+      long seed) {
+    Arena arena = backend.arena("weights");
+    try {
+      var fresh =
+          new FreshParameters(backend, arena, dtype, trained, config.initializerRange(), seed);
+      var from =
+          new LoadedParameters(
+              source, backend, arena, dtype, trained, fresh, Set.of(Role.PROJECTOR));
+      var decoder = new Decoder(from, config);
+      from.requireAllRead();
+      return new OpenModel(source, arena, decoder, from.initialised());
+    } catch (RuntimeException e) {
+      arena.close();
+      source.close();
+      throw e;
+    }
+  }
+
+  public Decoder decoder() {
+    return decoder;
+  }
+
+  public WeightSource source() {
+    return source;
+  }
+
+  /** Tensors the checkpoint did not have and that started fresh. */
+  public List<String> initialised() {
+    return initialised;
+  }
+
+  @Override
+  public void close() {
+    decoder.close();
+    arena.close();
+    source.close();
+  }
+}
