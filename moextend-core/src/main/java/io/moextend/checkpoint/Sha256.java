@@ -1,0 +1,44 @@
+package io.moextend.checkpoint;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/** SHA-256 over memory of any size. */
+final class Sha256 {
+  private static final int CHUNK = 1 << 18;
+
+  private Sha256() {}
+
+  static MessageDigest fresh() {
+    try {
+      return MessageDigest.getInstance("SHA-256");
+    } catch (NoSuchAlgorithmException e) {
+      throw new IllegalStateException("every Java has SHA-256", e);
+    }
+  }
+
+  static String of(MemorySegment bytes) {
+    var sha = fresh();
+    byte[] chunk = new byte[(int) Math.min(CHUNK, bytes.byteSize())];
+    MemorySegment room = MemorySegment.ofArray(chunk);
+    for (long at = 0; at < bytes.byteSize(); at += CHUNK) {
+      int count = (int) Math.min(CHUNK, bytes.byteSize() - at);
+      MemorySegment.copy(bytes, at, room, 0, count);
+      sha.update(chunk, 0, count);
+    }
+    return hex(sha);
+  }
+
+  /** Adds a text and its end, so that two texts cannot be mistaken for one. */
+  static void addText(MessageDigest sha, String text) {
+    sha.update(text.getBytes(StandardCharsets.UTF_8));
+    sha.update((byte) 0);
+  }
+
+  static String hex(MessageDigest sha) {
+    return HexFormat.of().formatHex(sha.digest());
+  }
+}

@@ -1,0 +1,210 @@
+package io.moextend.config;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.core.StreamReadFeature;
+import com.fasterxml.jackson.core.util.DefaultIndenter;
+import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
+import com.fasterxml.jackson.core.util.Separators;
+import com.fasterxml.jackson.databind.DeserializationFeature;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * A config.json as Hugging Face publishes it, and what it says of the model. Fields that we do not
+ * interpret are kept and written back as they were; {@link #with} changes only those that a changed
+ * model changes.
+ */
+public final class HuggingFaceConfig {
+  /** The name it has in a model's folder. */
+  public static final String FILE = "config.json";
+
+  private static final long LARGEST = 16 << 20;
+  private static final String CLIP_PAIR = "clip";
+  private static final JsonMapper JSON =
+      JsonMapper.builder()
+          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
+          .build();
+
+  private final ObjectNode json;
+  private final ModelConfig model;
+
+  private HuggingFaceConfig(ObjectNode json, ModelConfig model) {
+    this.json = json;
+    this.model = model;
+  }
+
+  /**
+   * Reads mixtral (plain or MoExtend), llama, clip_vision_model, and of a whole CLIP its {@code
+   * vision_config}.
+   *
+   * @param path the file, or the folder it stands in
+   * @throws ConfigException naming file and field, where a field is missing, of the wrong type, or
+   *     asks for something that is not built and would change the numbers
+   */
+  public static HuggingFaceConfig read(Path path) {
+    Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
+    ObjectNode json = parse(file);
+    var fields = new JsonFields(file.toString(), "", json);
+    try {
+      return new HuggingFaceConfig(json, interpret(fields));
+    } catch (ConfigException e) {
+      String message = String.valueOf(e.getMessage());
+      if (message.startsWith(file + ": ")) {
+        throw e;
+      }
+      // a record's own check does not know the file
+      throw new ConfigException(file + ": " + message, e);
+    }
+  }
+
+  /** The config of a model that was made here and has no published file. */
+  public static HuggingFaceConfig of(ModelConfig model) {
+    ObjectNode json = JsonNodeFactory.instance.objectNode();
+    json.putArray("architectures").add(architecture(model));
+    json.setAll(written(model, false));
+    return new HuggingFaceConfig(json, model);
+  }
+
+  private static ObjectNode parse(Path file) {
+    try {
+      if (Files.size(file) > LARGEST) {
+        throw new ConfigException(file + ": is too large for a config.json; is it the right file?");
+      }
+      JsonNode json = JSON.readTree(Files.readAllBytes(file));
+      if (json instanceof ObjectNode object) {
+        return object;
+      }
+      throw new ConfigException(file + ": is no JSON object");
+    } catch (JsonProcessingException e) {
+      throw new ConfigException(
+          "%s: line %d is no JSON (%s)"
+              .formatted(
+                  file,
+                  e.getLocation() == null ? 1 : e.getLocation().getLineNr(),
+                  e.getOriginalMessage()),
+          e);
+    } catch (IOException e) {
+      throw new ConfigException(
+          file + ": cannot be read (" + e + "); is this the folder of a model?", e);
+    }
+  }
+
+  private static ModelConfig interpret(JsonFields fields) {
+    String type = fields.text("model_type");
+    return switch (type) {
+      case DecoderJson.MIXTRAL, DecoderJson.LLAMA -> DecoderJson.read(fields);
+      case TowerJson.CLIP -> TowerJson.read(fields);
+      case CLIP_PAIR -> TowerJson.read(fields.object("vision_config"));
+      default ->
+          throw fields.wrong(
+              "model_type",
+              "known are "
+                  + List.of(DecoderJson.MIXTRAL, DecoderJson.LLAMA, TowerJson.CLIP, CLIP_PAIR));
+    };
+  }
+
+  public ModelConfig model() {
+    return model;
+  }
+
+  /**
+   * @throws ConfigException where it is a vision tower's
+   */
+  public DecoderConfig decoder() {
+    return switch (model) {
+      case DecoderConfig decoder -> decoder;
+      case TowerConfig tower ->
+          throw new ConfigException(
+              "model_type", tower.modelType(), "a language model is wanted here");
+    };
+  }
+
+  /**
+   * @throws ConfigException where it is a language model's
+   */
+  public TowerConfig tower() {
+    return switch (model) {
+      case TowerConfig tower -> tower;
+      case DecoderConfig decoder ->
+          throw new ConfigException(
+              "model_type", decoder.modelType(), "a vision tower is wanted here");
+    };
+  }
+
+  /** The same file about a changed model: only the fields that differ are touched. */
+  public HuggingFaceConfig with(ModelConfig changed) {
+    boolean nested = CLIP_PAIR.equals(json.path("model_type").textValue());
+    ObjectNode merged = json.deepCopy();
+    merge(merged, written(model, nested), written(changed, nested));
+    return new HuggingFaceConfig(merged, changed);
+  }
+
+  /** Puts into {@code target} what is different between before and after. */
+  private static void merge(ObjectNode target, ObjectNode before, ObjectNode after) {
+    for (var field : after.properties()) {
+      String name = field.getKey();
+      JsonNode old = before.get(name);
+      if (field.getValue().equals(old)) {
+        continue;
+      }
+      if (field.getValue() instanceof ObjectNode now) {
+        ObjectNode inside =
+            target.get(name) instanceof ObjectNode there ? there : target.putObject(name);
+        merge(inside, old instanceof ObjectNode was ? was : now.objectNode(), now);
+      } else {
+        target.set(name, field.getValue());
+      }
+    }
+    for (var field : before.properties()) {
+      if (!after.has(field.getKey())) {
+        target.remove(field.getKey());
+      }
+    }
+  }
+
+  private static ObjectNode written(ModelConfig model, boolean nested) {
+    return switch (model) {
+      case DecoderConfig decoder -> DecoderJson.write(decoder);
+      case TowerConfig tower when nested -> {
+        ObjectNode pair = JsonNodeFactory.instance.objectNode();
+        pair.set("vision_config", TowerJson.write(tower));
+        yield pair;
+      }
+      case TowerConfig tower -> TowerJson.write(tower);
+    };
+  }
+
+  private static String architecture(ModelConfig model) {
+    return switch (model.modelType()) {
+      case DecoderJson.MIXTRAL -> "MixtralForCausalLM";
+      case DecoderJson.LLAMA -> "LlamaForCausalLM";
+      case TowerJson.CLIP -> "CLIPVisionModel";
+      default ->
+          throw new ConfigException("model_type", model.modelType(), "has no published class");
+    };
+  }
+
+  /** A copy of the JSON, every field of the original with it. */
+  public ObjectNode json() {
+    return json.deepCopy();
+  }
+
+  /**
+   * @throws IOException where the disk refuses
+   */
+  public void write(Path file) throws IOException {
+    var layout =
+        new DefaultPrettyPrinter(
+                Separators.createDefaultInstance()
+                    .withObjectFieldValueSpacing(Separators.Spacing.AFTER))
+            .withArrayIndenter(DefaultIndenter.SYSTEM_LINEFEED_INSTANCE);
+    Files.writeString(file, JSON.writer(layout).writeValueAsString(json) + "\n");
+  }
+}
