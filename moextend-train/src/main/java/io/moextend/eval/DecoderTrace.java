@@ -1,0 +1,123 @@
+package io.moextend.eval;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.TensorData;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.ConfigException;
+import io.moextend.config.VisionConfig;
+import io.moextend.model.CausalLoss;
+import io.moextend.model.Decoder;
+import io.moextend.model.Routing;
+import io.moextend.model.Watch;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * One given batch through a decoder, everything on the way written down under the names of the reference files: how anyone
+ * compares us with Python, layer by layer.
+ */
+public final class DecoderTrace {
+  private final Backend backend;
+  private final Decoder model;
+  private final TraceInputs inputs;
+  private final TraceRequest request;
+  private final CausalLoss loss;
+  private final TraceOutput out;
+
+  private DecoderTrace(Backend backend, Decoder model, TraceInputs inputs, TraceRequest request) {
+    this.backend = backend;
+    this.model = model;
+    this.inputs = inputs;
+    this.request = request;
+    this.loss = CausalLoss.published(model.config());
+    this.out = new TraceOutput(backend);
+  }
+
+  /**
+   * @param inputs the batch's file, see the reference folder's README
+   * @return the traced tensors, whose values are on the heap
+   */
+  public static List<TensorData> run(
+      Backend backend, Decoder model, WeightSource inputs, TraceRequest request) {
+    var trace = new DecoderTrace(backend, model, TraceInputs.read(inputs), request);
+    trace.forward();
+    if (request.gradients() || request.adamSteps() > 0) {
+      trace.requireLabels();
+    }
+    new TracedTraining(backend, model, trace::loss, trace.out).run(request);
+    return trace.out.tensors();
+  }
+
+  private void forward() {
+    try (Arena arena = backend.arena("trace")) {
+      Tape tape = Tape.off(backend, arena);
+      Decoder.Output output =
+          model.forward(tape, inputs.on(backend, arena, model.dtype()), false, watch());
+      for (Routing routing : output.routings()) {
+        Array logits = routing.logits().data();
+        out.put("router_logits." + routing.layer(), logits, logits.shape());
+        out.put("selected_experts." + routing.layer(), routing.chosen(), routing.chosen().shape());
+      }
+      out.put(
+          "logits",
+          model.logits(tape, output.hidden()).data(),
+          inputs.batch(),
+          inputs.length(),
+          model.config().vocab());
+      CausalLoss.Labels labels = inputs.labels(backend, arena);
+      if (labels != null) {
+        CausalLoss.Terms terms = terms(tape, arena, output, labels, inputs.mask());
+        out.put("lm_loss", terms.languageModel().data());
+        if (terms.aux() != null) {
+          out.put("aux_loss", terms.aux().data());
+        }
+        out.put("loss", terms.total().data());
+        Tensor unmasked = terms(tape, arena, output, labels, null).aux();
+        if (unmasked != null) {
+          out.put("test_mode.aux_loss", unmasked.data());
+        }
+      }
+    }
+  }
+
+  private CausalLoss.Terms terms(
+      Tape tape, Arena arena, Decoder.Output output, CausalLoss.Labels labels, byte @Nullable [] mask) {
+    Array counted = mask == null ? null : backend.bytes(arena, mask, mask.length);
+    return loss.of(tape, model, output, labels, counted);
+  }
+
+  /** Hidden states under the shapes the reference files have. */
+  private Watch watch() {
+    VisionConfig vision = model.config().vision();
+    return (name, array) -> {
+      if (name.startsWith("hidden_states.")) {
+        out.put(name, array, inputs.batch(), inputs.length(), array.dim(1));
+      } else {
+        int patches = vision == null ? 1 : vision.tower().patches();
+        int rows = name.equals("image_features") ? patches : patches + 1;
+        out.put(name, array, array.dim(0) / rows, rows, array.dim(1));
+      }
+    };
+  }
+
+  private void requireLabels() {
+    if (inputs.labels() == null) {
+      throw new ConfigException(inputs.origin() + ": has no labels, which gradients and steps need");
+    }
+  }
+
+  private Tensor loss(Tape tape, Arena arena) {
+    Decoder.Output output =
+        model.forward(
+            tape, inputs.on(backend, arena, model.dtype()), request.checkpointing(), Watch.NONE);
+    CausalLoss.Labels labels = inputs.labels(backend, arena);
+    if (labels == null) {
+      throw new IllegalStateException("no labels");
+    }
+    return terms(tape, arena, output, labels, inputs.mask()).total();
+  }
+}

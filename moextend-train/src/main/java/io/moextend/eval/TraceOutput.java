@@ -1,0 +1,46 @@
+package io.moextend.eval;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.TensorData;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/** Named host tensors of a trace: floating ones as F32, whole numbers as I64. */
+final class TraceOutput {
+  private final Backend backend;
+  private final Map<String, TensorData> tensors = new LinkedHashMap<>();
+
+  TraceOutput(Backend backend) {
+    this.backend = backend;
+  }
+
+  /** Copies {@code array} out under {@code shape}, which has as many elements; none for a scalar. */
+  void put(String name, Array array, long... shape) {
+    if (array.dtype().isFloating()) {
+      try (Arena scratch = backend.arena("trace")) {
+        tensors.put(name, TensorData.of(name, shape, backend.toFloats(scratch, array)));
+      }
+      return;
+    }
+    if (array.dtype() != DType.I32) {
+      throw new IllegalArgumentException(name + " is " + array);
+    }
+    int[] values = backend.toInts(array);
+    long[] wide = new long[values.length];
+    for (int i = 0; i < wide.length; i++) {
+      wide[i] = values[i];
+    }
+    tensors.put(name, TensorData.of(name, shape, wide));
+  }
+
+  List<TensorData> tensors() {
+    Collection<TensorData> values = tensors.values();
+    return new ArrayList<>(values);
+  }
+}

@@ -1,0 +1,78 @@
+package io.moextend.eval;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.autograd.GradientSink;
+import io.moextend.autograd.Module;
+import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import io.moextend.backend.Backend;
+import io.moextend.optim.AdamW;
+import io.moextend.shard.FlatGradients;
+import io.moextend.shard.Optimizer;
+import io.moextend.shard.ParameterLayout;
+import io.moextend.shard.ReplicatedOptimizer;
+import java.util.List;
+import java.util.function.BiFunction;
+
+/** The gradients of a traced loss, and the weights some optimizer steps later. */
+record TracedTraining(
+    Backend backend, Module model, BiFunction<Tape, Arena, Tensor> loss, TraceOutput out) {
+
+  private List<Parameter> trained() {
+    return model.parameters().stream().filter(Parameter::requiresGrad).toList();
+  }
+
+  void run(TraceRequest request) {
+    if (request.gradients()) {
+      gradients();
+    }
+    if (request.adamSteps() > 0) {
+      steps(request);
+    }
+  }
+
+  private void gradients() {
+    try (Arena arena = backend.arena("gradients")) {
+      ParameterLayout layout = ParameterLayout.of(trained(), 1);
+      var sink = new FlatGradients(backend, arena, layout);
+      backpropagate(sink);
+      for (ParameterLayout.Slice slice : layout.slices()) {
+        Parameter parameter = slice.parameter();
+        out.put("grad." + parameter.name(), slice.of(sink.flat()), parameter.data().shape());
+      }
+    }
+  }
+
+  private void steps(TraceRequest request) {
+    var rule = new AdamW(0.9, 0.999, 1e-8, request.weightDecay());
+    try (Optimizer optimizer =
+        new ReplicatedOptimizer(
+            backend,
+            ParameterLayout.of(trained(), 1),
+            rule,
+            ReplicatedOptimizer.Untouched.ZERO_GRADIENT)) {
+      for (int step = 0; step < request.adamSteps(); step++) {
+        backpropagate(optimizer.gradients());
+        optimizer.step(request.learningRate(), request.maxGradNorm());
+      }
+    }
+    for (Parameter parameter : trained()) {
+      out.put("after." + parameter.name(), parameter.data(), parameter.data().shape());
+    }
+    try (Arena arena = backend.arena("loss after")) {
+      out.put("loss_after", loss.apply(Tape.off(backend, arena), arena).data());
+    }
+  }
+
+  private void backpropagate(GradientSink sink) {
+    try (Arena arena = backend.arena("step")) {
+      Tape tape = Tape.recording(backend, arena, sink);
+      Tensor total = loss.apply(tape, arena);
+      Array one = arena.allocate(total.data().dtype(), 1);
+      backend.fillInto(one, 1);
+      tape.backward(total, one);
+    }
+  }
+}
