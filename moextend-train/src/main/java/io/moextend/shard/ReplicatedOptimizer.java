@@ -1,0 +1,151 @@
+package io.moextend.shard;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.autograd.GradientSink;
+import io.moextend.autograd.Parameter;
+import io.moextend.backend.Backend;
+import io.moextend.optim.UpdateRule;
+import io.moextend.shard.ParameterLayout.Slice;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Every rank holds all gradients, masters and state (ZeRO-0): the version to read first, and the
+ * oracle of the sharded ones. Masters and state are flat wide buffers in the layout's order; the
+ * model's weights are the masters rounded to the compute type.
+ */
+public final class ReplicatedOptimizer implements Optimizer {
+  /**
+   * What happens to a parameter that got no gradient in a step: an expert no token was sent to.
+   * Visible only in such steps, and only through its momentum, step count and decay.
+   */
+  public enum Untouched {
+    /** Its gradient counts as 0, so momentum still moves it: DeepSpeed ZeRO, the published runs. */
+    ZERO_GRADIENT,
+    /** It is left alone, its step count too: plain torch, where its grad is None. */
+    SKIP
+  }
+
+  private final Backend backend;
+  private final ParameterLayout layout;
+  private final UpdateRule rule;
+  private final Untouched untouched;
+  private final Arena arena;
+  private final FlatGradients gradients;
+  private final Array masters;
+  private final List<Array> state = new ArrayList<>();
+  private final long[] steps;
+
+  /** Takes its masters from the parameters as they are now. */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the arena is closed with this
+  public ReplicatedOptimizer(
+      Backend backend, ParameterLayout layout, UpdateRule rule, Untouched untouched) {
+    this.backend = backend;
+    this.layout = layout;
+    this.rule = rule;
+    this.untouched = untouched;
+    this.steps = new long[layout.slices().size()];
+    this.arena = backend.arena("optimizer");
+    this.gradients = new FlatGradients(backend, arena, layout);
+    this.masters = zeros();
+    rule.stateNames().forEach(name -> state.add(zeros()));
+    for (Slice slice : layout.slices()) {
+      backend.copyInto(slice.of(masters), flat(slice.parameter()));
+    }
+  }
+
+  private Array zeros() {
+    Array buffer = arena.allocate(layout.wide(), layout.length());
+    backend.fillInto(buffer, 0);
+    return buffer;
+  }
+
+  private static Array flat(Parameter parameter) {
+    return parameter.data().reshape(parameter.data().size());
+  }
+
+  @Override
+  public GradientSink gradients() {
+    return gradients;
+  }
+
+  @Override
+  public Update step(double learningRate, double maxNorm) {
+    double norm = Math.sqrt(sumOfSquares());
+    double scale = Optimizer.clipScale(norm, maxNorm);
+    int updated = 0;
+    if (Double.isFinite(norm)) {
+      for (Slice slice : layout.slices()) {
+        if (untouched == Untouched.ZERO_GRADIENT || gradients.touched(slice)) {
+          update(slice, learningRate, scale);
+          updated++;
+        }
+      }
+    }
+    gradients.clear();
+    return new Update(norm, scale, updated);
+  }
+
+  private double sumOfSquares() {
+    try (Arena scratch = backend.arena("gradient norm")) {
+      MemorySegment sum = MemorySegment.ofArray(new double[1]);
+      backend.copyOut(backend.sumOfSquares(scratch, gradients.flat()), sum);
+      return sum.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 0);
+    }
+  }
+
+  private void update(Slice slice, double learningRate, double scale) {
+    int step = Math.toIntExact(++steps[slice.index()]);
+    List<Array> own = state.stream().map(slice::of).toList();
+    var how = new UpdateRule.Step(step, learningRate, scale, slice.decays());
+    rule.update(backend, slice.of(masters), slice.of(gradients.flat()), own, how);
+    publish(slice);
+  }
+
+  private void publish(Slice slice) {
+    backend.copyInto(flat(slice.parameter()), slice.of(masters));
+    slice.parameter().updated();
+  }
+
+  @Override
+  public void discard() {
+    gradients.clear();
+  }
+
+  @Override
+  public void save(StateWriter to) {
+    to.numbers("step", steps.clone());
+    for (Slice slice : layout.slices()) {
+      String name = slice.parameter().name();
+      to.array("master." + name, slice.of(masters));
+      for (int i = 0; i < state.size(); i++) {
+        to.array(rule.stateNames().get(i) + "." + name, slice.of(state.get(i)));
+      }
+    }
+  }
+
+  @Override
+  public void load(StateReader from) {
+    long[] saved = from.numbers("step", steps.length);
+    System.arraycopy(saved, 0, steps, 0, steps.length);
+    for (Slice slice : layout.slices()) {
+      String name = slice.parameter().name();
+      from.array("master." + name, slice.of(masters));
+      for (int i = 0; i < state.size(); i++) {
+        from.array(rule.stateNames().get(i) + "." + name, slice.of(state.get(i)));
+      }
+      publish(slice);
+    }
+    gradients.clear();
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

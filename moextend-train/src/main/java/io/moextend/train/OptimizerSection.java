@@ -1,0 +1,103 @@
+package io.moextend.train;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.moextend.config.ConfigException;
+import io.moextend.optim.AdamW;
+import io.moextend.optim.Schedule;
+import io.moextend.optim.UpdateRule;
+import io.moextend.shard.ReplicatedOptimizer.Untouched;
+
+/**
+ * How weights are updated: AdamW.
+ *
+ * @param learningRate peak of the schedule, per optimizer step
+ * @param adamBeta1 decay of the mean of gradients
+ * @param adamBeta2 decay of the mean of squared gradients
+ * @param adamEpsilon added to the root of the latter
+ * @param weightDecay per step and unit of rate; biases and norms are spared
+ * @param lrSchedulerType how the rate goes over the run
+ * @param warmupRatio share of all steps that warm up; counts where warmupSteps is 0
+ * @param warmupSteps optimizer steps of warm-up
+ * @param maxGradNorm largest global L2 norm of the gradients; 0 = no clipping
+ * @param untouched what happens to a parameter without a gradient in a step
+ */
+public record OptimizerSection(
+    double learningRate,
+    double adamBeta1,
+    double adamBeta2,
+    double adamEpsilon,
+    double weightDecay,
+    Scheduler lrSchedulerType,
+    double warmupRatio,
+    int warmupSteps,
+    double maxGradNorm,
+    UntouchedParameters untouched) {
+  /** Names of {@link Schedule}s. */
+  public enum Scheduler {
+    @JsonProperty("cosine")
+    COSINE,
+    /** DeepSpeed's, as the published runs really used it. */
+    @JsonProperty("warmup_lr")
+    WARMUP_LR,
+    /** No warm-up, as Hugging Face has it. */
+    @JsonProperty("constant")
+    CONSTANT,
+    @JsonProperty("constant_with_warmup")
+    CONSTANT_WITH_WARMUP,
+    @JsonProperty("linear")
+    LINEAR
+  }
+
+  /** Names of {@link Untouched}. */
+  public enum UntouchedParameters {
+    /** DeepSpeed's way, and the published runs': its gradient is 0. */
+    @JsonProperty("zero_gradient")
+    ZERO_GRADIENT,
+    /** Plain torch's way: it is left alone. */
+    @JsonProperty("skip")
+    SKIP;
+
+    /** The same, as the optimizer knows it. */
+    public Untouched policy() {
+      return switch (this) {
+        case ZERO_GRADIENT -> Untouched.ZERO_GRADIENT;
+        case SKIP -> Untouched.SKIP;
+      };
+    }
+  }
+
+  public OptimizerSection {
+    Section.requireAbove("optimizer.learning_rate", learningRate, 0);
+    Section.requireWithin("optimizer.adam_beta1", adamBeta1, 0, Math.nextDown(1.0));
+    Section.requireWithin("optimizer.adam_beta2", adamBeta2, 0, Math.nextDown(1.0));
+    Section.requireAbove("optimizer.adam_epsilon", adamEpsilon, 0);
+    Section.requireWithin("optimizer.weight_decay", weightDecay, 0, 1);
+    Section.requireWithin("optimizer.warmup_ratio", warmupRatio, 0, 1);
+    Section.requireAtLeast("optimizer.warmup_steps", warmupSteps, 0);
+    Section.requireWithin("optimizer.max_grad_norm", maxGradNorm, 0, Double.MAX_VALUE);
+    if (lrSchedulerType == Scheduler.CONSTANT && (warmupSteps > 0 || warmupRatio > 0)) {
+      throw new ConfigException(
+          "optimizer.lr_scheduler_type",
+          "constant",
+          "never warms up; write constant_with_warmup, or warmup_ratio: 0 and warmup_steps: 0");
+    }
+  }
+
+  public UpdateRule rule() {
+    return new AdamW(adamBeta1, adamBeta2, adamEpsilon, weightDecay);
+  }
+
+  /**
+   * @param total optimizer steps of the whole run
+   */
+  public Schedule schedule(int total) {
+    int warmup = warmupSteps > 0 ? warmupSteps : Schedule.warmupSteps(warmupRatio, total);
+    return switch (lrSchedulerType) {
+      case COSINE -> new Schedule.Cosine(learningRate, warmup, total);
+      case LINEAR -> new Schedule.Linear(learningRate, warmup, total);
+      case WARMUP_LR -> new Schedule.WarmupLr(learningRate, warmup);
+      case CONSTANT -> new Schedule.Constant(learningRate, 0);
+      case CONSTANT_WITH_WARMUP -> new Schedule.Constant(learningRate, warmup);
+    };
+  }
+}

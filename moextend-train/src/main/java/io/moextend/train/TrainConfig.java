@@ -1,0 +1,127 @@
+package io.moextend.train;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import io.moextend.config.ConfigException;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.LinkedHashMap;
+
+/**
+ * Everything a run is told, in YAML. Fields have the names of Hugging Face's TrainingArguments where
+ * those have one. What a file leaves out comes from defaults.yaml beside this class; what has no
+ * default there must be given.
+ *
+ * @param loggingSteps optimizer steps between two lines on a terminal that cannot rewrite one
+ */
+public record TrainConfig(
+    ModelSection model,
+    DataSection data,
+    OptimizerSection optimizer,
+    TrainingSection training,
+    EvaluationSection evaluation,
+    CheckpointSection checkpoints,
+    int loggingSteps) {
+  /** Changing one of these makes another run of it; a resumed run must have them as they were. */
+  private static final List<String> IDENTITY =
+      List.of(
+          "training.seed",
+          "training.per_device_train_batch_size",
+          "training.gradient_accumulation_steps",
+          "training.dtype",
+          "training.balance",
+          "training.router_aux_loss_coef",
+          "data.train_files",
+          "data.format",
+          "data.max_length",
+          "data.over_length",
+          "data.first_turn_only",
+          "data.pad_to_max",
+          "data.eval_split",
+          "data.exif_orientation",
+          "data.max_image_pixels",
+          "optimizer.learning_rate",
+          "optimizer.adam_beta1",
+          "optimizer.adam_beta2",
+          "optimizer.adam_epsilon",
+          "optimizer.weight_decay",
+          "optimizer.lr_scheduler_type",
+          "optimizer.warmup_ratio",
+          "optimizer.warmup_steps",
+          "optimizer.max_grad_norm",
+          "optimizer.untouched");
+
+  public TrainConfig {
+    Section.requireAtLeast("logging_steps", loggingSteps, 1);
+    if (evaluation.evalSteps() > 0 && data.evalFiles().isEmpty() && data.evalSplit() == 0) {
+      throw new ConfigException(
+          "evaluation.eval_steps",
+          evaluation.evalSteps(),
+          "there is nothing to evaluate on; set data.eval_files or data.eval_split, or eval_steps: 0");
+    }
+  }
+
+  /**
+   * @param overrides {@code key.path=value}, as typed after --set; the last one counts
+   * @throws ConfigException where the file cannot be read or a field is unknown, missing or wrong
+   */
+  public static TrainConfig read(Path file, List<String> overrides) {
+    try {
+      return parse(file.toString(), Files.readString(file), overrides);
+    } catch (IOException e) {
+      throw new ConfigException("cannot read the configuration " + file + ": " + e, e);
+    }
+  }
+
+  /**
+   * @param origin what to call the text in messages
+   */
+  public static TrainConfig parse(String origin, String text, List<String> overrides) {
+    YamlTree tree = defaults().overlaid(YamlTree.parse(origin, text));
+    for (String override : overrides) {
+      tree = tree.set(override);
+    }
+    return StrictRecords.read(tree, TrainConfig.class);
+  }
+
+  private static YamlTree defaults() {
+    try (InputStream in = TrainConfig.class.getResourceAsStream("defaults.yaml")) {
+      if (in == null) {
+        throw new IllegalStateException("defaults.yaml is not beside TrainConfig");
+      }
+      return YamlTree.parse(
+          "defaults.yaml", new String(in.readAllBytes(), StandardCharsets.UTF_8));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  /** With every default filled in; {@link #parse} gives back an equal record. */
+  public String yaml() {
+    try {
+      return YamlTree.YAML.writeValueAsString(StrictRecords.write(this));
+    } catch (JsonProcessingException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** Field paths and values that a resumed run must share with the run it goes on with. */
+  public SequencedMap<String, String> identity() {
+    var identity = new LinkedHashMap<String, String>();
+    JsonNode tree = StrictRecords.write(this);
+    for (String field : IDENTITY) {
+      JsonNode value = tree.at("/" + field.replace('.', '/'));
+      if (value.isMissingNode()) {
+        throw new IllegalStateException("no field " + field);
+      }
+      identity.put(field, value.toString());
+    }
+    return identity;
+  }
+}

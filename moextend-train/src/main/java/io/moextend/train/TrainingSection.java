@@ -1,0 +1,102 @@
+package io.moextend.train;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.moextend.array.DType;
+import io.moextend.config.ConfigException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * How the loop runs. Global batch = per-device batch · accumulation · ranks.
+ *
+ * @param perDeviceTrainBatchSize samples of a micro-batch on one rank
+ * @param gradientAccumulationSteps micro-batches of an optimizer step
+ * @param numTrainEpochs passes over the data; counts where maxSteps is -1
+ * @param maxSteps optimizer steps of the run; -1 = as epochs say
+ * @param seed of the order of samples and of fresh weights
+ * @param gradientCheckpointing true computes each block's activations again in the backward pass:
+ *     less memory, about a third more time
+ * @param dtype what products are computed in; masters and sums are f32
+ * @param backend "auto", "cpu", "nd4j", "cuda"
+ * @param threads worker threads of a rank; null = the host's cores divided by its ranks
+ * @param balance how the load-balancing loss puts layers together
+ * @param routerAuxLossCoef weight of the load-balancing loss; null = the model's own
+ */
+public record TrainingSection(
+    int perDeviceTrainBatchSize,
+    int gradientAccumulationSteps,
+    double numTrainEpochs,
+    int maxSteps,
+    long seed,
+    boolean gradientCheckpointing,
+    ComputeType dtype,
+    String backend,
+    @Nullable Integer threads,
+    Balance balance,
+    @Nullable Double routerAuxLossCoef) {
+  /** Types to compute in. */
+  public enum ComputeType {
+    @JsonProperty("bf16")
+    BF16(DType.BF16),
+    @JsonProperty("f32")
+    F32(DType.F32);
+
+    private final DType dtype;
+
+    ComputeType(DType dtype) {
+      this.dtype = dtype;
+    }
+
+    public DType dtype() {
+      return dtype;
+    }
+  }
+
+  /** How the load-balancing loss puts layers together. */
+  public enum Balance {
+    /** As the published code: per_layer on an extended model, pooled on one that is not. */
+    @JsonProperty("auto")
+    AUTO,
+    /** Each layer's shares times its own probabilities (MoExtend). */
+    @JsonProperty("per_layer")
+    PER_LAYER,
+    /** Shares and probabilities averaged over layers first (Mixtral in transformers). */
+    @JsonProperty("pooled")
+    POOLED
+  }
+
+  public TrainingSection {
+    Section.requireAtLeast(
+        "training.per_device_train_batch_size", perDeviceTrainBatchSize, 1);
+    Section.requireAtLeast(
+        "training.gradient_accumulation_steps", gradientAccumulationSteps, 1);
+    if (maxSteps != -1) {
+      Section.requireAtLeast("training.max_steps", maxSteps, 1);
+    }
+    Section.requireAbove("training.num_train_epochs", numTrainEpochs, 0);
+    if (threads != null) {
+      Section.requireAtLeast("training.threads", threads, 1);
+    }
+    if (routerAuxLossCoef != null) {
+      Section.requireWithin("training.router_aux_loss_coef", routerAuxLossCoef, 0, 1e6);
+    }
+  }
+
+  /**
+   * Optimizer steps of the run, as Hugging Face counts them: micro-batches that do not fill a last
+   * step of an epoch belong to the next one.
+   *
+   * @param microBatches of one rank in one pass over the data
+   */
+  public int steps(long microBatches) {
+    if (maxSteps != -1) {
+      return maxSteps;
+    }
+    long perEpoch = Math.max(1, microBatches / gradientAccumulationSteps);
+    double steps = Math.ceil(numTrainEpochs * perEpoch);
+    if (steps > Integer.MAX_VALUE) {
+      throw new ConfigException(
+          "training.num_train_epochs", numTrainEpochs, "makes %.0f steps".formatted(steps));
+    }
+    return (int) steps;
+  }
+}

@@ -1,0 +1,5 @@
+/** The loop, its configuration, checkpoints and metrics. */
+@NullMarked
+package io.moextend.train;
+
+import org.jspecify.annotations.NullMarked;

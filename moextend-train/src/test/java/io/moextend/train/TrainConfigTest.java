@@ -1,0 +1,193 @@
+package io.moextend.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.moextend.config.ConfigException;
+import io.moextend.optim.Schedule;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.MethodSource;
+
+class TrainConfigTest {
+  private static final String LEAST =
+      """
+      model:
+        base: models/tiny
+      data:
+        train_files: [a.json]
+      optimizer:
+        learning_rate: 1e-3
+      training:
+        per_device_train_batch_size: 2
+      checkpoints:
+        output_dir: out
+      """;
+
+  private static TrainConfig parse(String text, String... overrides) {
+    return TrainConfig.parse("run.yaml", text, List.of(overrides));
+  }
+
+  static Stream<Path> shipped() throws IOException {
+    Path at = Path.of("").toAbsolutePath();
+    while (!Files.isDirectory(at.resolve("configs"))) {
+      at = at.getParent();
+    }
+    try (Stream<Path> files = Files.walk(at.resolve("configs"))) {
+      return files.filter(f -> f.toString().endsWith(".yaml")).sorted().toList().stream();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("shipped")
+  void everyShippedConfigurationIsReadAndLeavesNothingToDefaults(Path file) throws IOException {
+    TrainConfig config = TrainConfig.read(file, List.of());
+    assertThat(YamlTree.YAML.readTree(config.yaml()))
+        .isEqualTo(YamlTree.YAML.readTree(Files.readString(file)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("shipped")
+  void everyFieldOfAShippedConfigurationHasACommentAboveIt(Path file) throws IOException {
+    List<String> lines = Files.readAllLines(file);
+    for (int i = 1; i < lines.size(); i++) {
+      if (lines.get(i).matches(" *[a-z_0-9]+: .+")) {
+        assertThat(lines.get(i - 1)).as(lines.get(i)).contains("# ");
+      }
+    }
+  }
+
+  @Test
+  void theShippedFinetuneHasThePublishedNumbers() throws IOException {
+    Path file =
+        shipped().filter(f -> f.endsWith("moextend/finetune.yaml")).findFirst().orElseThrow();
+    TrainConfig config = TrainConfig.read(file, List.of());
+    assertThat(config.optimizer().learningRate()).isEqualTo(2e-5);
+    assertThat(config.data().maxLength()).isEqualTo(2048);
+    assertThat(config.training().perDeviceTrainBatchSize()).isEqualTo(32);
+    assertThat(config.optimizer().schedule(100)).isEqualTo(new Schedule.WarmupLr(2e-5, 3));
+  }
+
+  @Test
+  void defaultsFillInWhatIsLeftOutAndTheResolvedTextGivesTheSameConfiguration() {
+    TrainConfig config = parse(LEAST);
+    assertThat(config.optimizer().adamBeta2()).isEqualTo(0.999);
+    assertThat(config.model().delta()).isNull();
+    assertThat(parse(config.yaml())).isEqualTo(config);
+    assertThat(config.yaml()).contains("adam_epsilon: 1.0E-8", "output_dir: out");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '\0',
+      value = {
+        "learning_rate: 1e-3 | learnig_rate: 1e-3 | run.yaml: there is no field"
+            + " optimizer.learnig_rate; did you mean learning_rate?",
+        "learning_rate: 1e-3 | warmup_ratio: 0 | run.yaml: optimizer.learning_rate has no value",
+        "learning_rate: 1e-3 | learning_rate: fast | optimizer.learning_rate",
+        "learning_rate: 1e-3 | learning_rate: -1 | run.yaml: optimizer.learning_rate=-1.0: must be"
+            + " greater than 0",
+        "per_device_train_batch_size: 2 | per_device_train_batch_size: 2.5 |"
+            + " training.per_device_train_batch_size",
+        "per_device_train_batch_size: 2 | per_device_train_batch_size: '2' |"
+            + " training.per_device_train_batch_size",
+        "train_files: [a.json] | train_files: [] | data.train_files=[]: name at least one file",
+        "train_files: [a.json] | train_files: [null] | data.train_files",
+        "base: models/tiny | base: null | run.yaml: model.base has no value, and needs one",
+        "output_dir: out | {output_dir: out, save_steps: null} | run.yaml",
+        "model: | mdel: | there is no field mdel; did you mean model?",
+      })
+  void aFaultNamesTheFileAndTheField(String right, String wrong, String message) {
+    assertThatThrownBy(() -> parse(LEAST.replace(right, wrong)))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("run.yaml")
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void anUnknownChoiceIsAnsweredWithTheKnownOnes() {
+    assertThatThrownBy(() -> parse(LEAST, "optimizer.lr_scheduler_type=cosinus"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessage(
+            "run.yaml: optimizer.lr_scheduler_type=cosinus: known are cosine, warmup_lr, constant,"
+                + " constant_with_warmup, linear");
+  }
+
+  @Test
+  void aSecondDocumentOrAFieldGivenTwiceIsRefused() {
+    assertThatThrownBy(() -> parse(LEAST + "---\nmodel: {}\n"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("run.yaml");
+    assertThatThrownBy(() -> parse(LEAST + "model:\n  base: x\n"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("Duplicate");
+  }
+
+  @Test
+  void anOverrideCountsMoreThanTheFileAndTheLastOneMost() {
+    TrainConfig config =
+        parse(
+            LEAST,
+            "optimizer.learning_rate=5e-4",
+            "optimizer.learning_rate=2e-4",
+            "data.train_files=[b.json, c.json]",
+            "model.delta=runs/a=b",
+            "training.threads=3",
+            "logging_steps=7");
+    assertThat(config.optimizer().learningRate()).isEqualTo(2e-4);
+    assertThat(config.data().trainFiles()).containsExactly(Path.of("b.json"), Path.of("c.json"));
+    assertThat(config.model().delta()).isEqualTo(Path.of("runs/a=b"));
+    assertThat(config.training().threads()).isEqualTo(3);
+    assertThat(config.loggingSteps()).isEqualTo(7);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "optimizer.lerning_rate=1 | there is no field optimizer.lerning_rate; did you mean",
+        "optimiser.learning_rate=1 | there is no field optimiser; did you mean optimizer?",
+        "optimizer=1 | is a section",
+        "optimizer.learning_rate.x=1 | has no fields",
+        "learning_rate | key.path=value",
+        "checkpoints.output_dir= | needs one",
+      })
+  void anOverrideOfNoFieldIsRefused(String override, String message) {
+    assertThatThrownBy(() -> parse(LEAST, override))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void evaluationWithoutDataIsRefusedBeforeTheFirstStep() {
+    assertThatThrownBy(() -> parse(LEAST, "evaluation.eval_steps=50"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("nothing to evaluate on");
+  }
+
+  @Test
+  void stepsAreCountedAsHuggingFaceCountsThem() {
+    TrainingSection training =
+        parse(LEAST, "training.gradient_accumulation_steps=4", "training.num_train_epochs=1.5")
+            .training();
+    assertThat(training.steps(11)).isEqualTo(3); // 11/4 = 2 an epoch
+    assertThat(training.steps(3)).isEqualTo(2);
+    assertThat(parse(LEAST, "training.max_steps=9").training().steps(1000)).isEqualTo(9);
+  }
+
+  @Test
+  void whatMakesARunAnotherIsPartOfItsIdentityAndItsLengthIsNot() {
+    Map<String, String> identity = parse(LEAST).identity();
+    assertThat(parse(LEAST, "training.seed=1").identity()).isNotEqualTo(identity);
+    assertThat(parse(LEAST, "data.train_files=[b.json]").identity()).isNotEqualTo(identity);
+    assertThat(parse(LEAST, "training.max_steps=9").identity()).isEqualTo(identity);
+  }
+}
