@@ -1,4 +1,4 @@
-/** Tokenizers. */
+/** Tokenizers, and images as runs of tokens inside text. */
 @NullMarked
 package io.moextend.text;
 
