@@ -1,0 +1,8 @@
+/**
+ * What is chosen between two stages of training: where the routing moved, which layers are
+ * therefore extended, and from which expert each new one is copied.
+ */
+@NullMarked
+package io.moextend.stage;
+
+import org.jspecify.annotations.NullMarked;
