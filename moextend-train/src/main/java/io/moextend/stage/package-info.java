@@ -1,4 +1,4 @@
-/** Training stages as sets of parameter roles. */
+/** Stages as sets of parameter roles; expert distribution, extension plans, expert initialisation. */
 @NullMarked
 package io.moextend.stage;
 

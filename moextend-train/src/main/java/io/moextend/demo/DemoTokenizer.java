@@ -1,0 +1,169 @@
+package io.moextend.demo;
+
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * A tokenizer that knows each word of the world as one token, written as tokenizer.json and
+ * tokenizer_config.json of the Hugging Face tokenizers library.
+ *
+ * <p>Text is put in lower case and split into words and signs, so "What colour is it?" and "what
+ * colour is it ?" are the same tokens; decoding gives the second. The ids do not depend on any
+ * seed: 0 unknown, 1 start, 2 end, 3 and 4 the marks of an instruction, then the words, and last
+ * the three marks of a picture.
+ */
+public final class DemoTokenizer {
+  public static final int UNKNOWN = 0;
+  public static final int START = 1;
+  public static final int END = 2;
+
+  private static final List<String> MARKS = List.of("<unk>", "<s>", "</s>", "[INST]", "[/INST]");
+  private static final List<String> PICTURE_MARKS = List.of("<image>", "</image>", "<imgpad>");
+
+  private static final List<String> WORDS =
+      List.of(
+          """
+          . ? !
+          red green blue yellow white purple dark
+          circle square triangle cross
+          small large
+          left right top bottom centre
+          a an the is are am it i you there and of on at in than has
+          what where who how many does can describe
+          colour shape size place image opposite corners
+          picture page wall box shows sees draws finds wants likes like says say
+          bigger smaller yes no three four twelve
+          tom anna sam lily ben mia
+          grass snow sun sky rose plum milk leaf lemon cherry sea grape
+          wheel coin plate window tile stamp tent sail roof plus
+          house whale ship ant pea seed
+          cat dog cow duck sheep owl frog lion bee snake
+          meow woof moo quack baa hoot croak roar buzz hiss
+          hello talk about shapes model world
+          """
+              .strip()
+              .split("\\s+"));
+
+  private DemoTokenizer() {}
+
+  /** All tokens in the order of their ids. */
+  public static List<String> tokens() {
+    List<String> tokens = new ArrayList<>(MARKS);
+    tokens.addAll(WORDS);
+    tokens.addAll(PICTURE_MARKS);
+    return List.copyOf(tokens);
+  }
+
+  /** Rows that a model's embedding needs. */
+  public static int vocabularySize() {
+    return MARKS.size() + WORDS.size() + PICTURE_MARKS.size();
+  }
+
+  /** Id of {@code <image>}; {@code </image>} and {@code <imgpad>} follow. */
+  public static int imageId() {
+    return MARKS.size() + WORDS.size();
+  }
+
+  /** Writes tokenizer.json and tokenizer_config.json into a folder that exists. */
+  public static void write(Path folder) throws IOException {
+    JsonMapper json = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
+    Files.write(folder.resolve("tokenizer.json"), json.writeValueAsBytes(definition()));
+    Files.write(folder.resolve("tokenizer_config.json"), json.writeValueAsBytes(settings()));
+  }
+
+  private static Map<String, Object> definition() {
+    Map<String, Object> root = new LinkedHashMap<>();
+    root.put("version", "1.0");
+    root.put("truncation", null);
+    root.put("padding", null);
+    root.put("added_tokens", addedTokens());
+    root.put("normalizer", Map.of("type", "Lowercase"));
+    root.put("pre_tokenizer", Map.of("type", "Whitespace"));
+    root.put("post_processor", startFirst());
+    root.put("decoder", null);
+    Map<String, Object> model = new LinkedHashMap<>();
+    model.put("type", "WordLevel");
+    Map<String, Integer> vocabulary = new LinkedHashMap<>();
+    List<String> tokens = tokens();
+    for (int id = 0; id < tokens.size(); id++) {
+      vocabulary.put(tokens.get(id), id);
+    }
+    model.put("vocab", vocabulary);
+    model.put("unk_token", MARKS.get(UNKNOWN));
+    root.put("model", model);
+    return root;
+  }
+
+  private static List<Map<String, Object>> addedTokens() {
+    List<Map<String, Object>> added = new ArrayList<>();
+    List<String> tokens = tokens();
+    for (int id = 0; id < tokens.size(); id++) {
+      String content = tokens.get(id);
+      if (MARKS.contains(content) || PICTURE_MARKS.contains(content)) {
+        Map<String, Object> token = new LinkedHashMap<>();
+        token.put("id", id);
+        token.put("content", content);
+        token.put("single_word", false);
+        token.put("lstrip", false);
+        token.put("rstrip", false);
+        token.put("normalized", false);
+        // the marks of an instruction are text as in the published models: decoding shows them
+        token.put("special", !content.startsWith("["));
+        added.add(token);
+      }
+    }
+    return added;
+  }
+
+  /** Encoding with special tokens puts the start in front, never an end behind. */
+  private static Map<String, Object> startFirst() {
+    String start = MARKS.get(START);
+    Map<String, Object> processor = new LinkedHashMap<>();
+    processor.put("type", "TemplateProcessing");
+    processor.put("single", List.of(special(start, 0), sequence("A", 0)));
+    processor.put(
+        "pair", List.of(special(start, 0), sequence("A", 0), special(start, 1), sequence("B", 1)));
+    // not Map.of: its order changes from run to run, and the file must not
+    Map<String, Object> startToken = ordered("id", start, "ids", List.of(START));
+    startToken.put("tokens", List.of(start));
+    processor.put("special_tokens", Map.of(start, startToken));
+    return processor;
+  }
+
+  private static Map<String, Object> special(String token, int type) {
+    return Map.of("SpecialToken", ordered("id", token, "type_id", type));
+  }
+
+  private static Map<String, Object> sequence(String name, int type) {
+    return Map.of("Sequence", ordered("id", name, "type_id", type));
+  }
+
+  private static Map<String, Object> ordered(String k1, Object v1, String k2, Object v2) {
+    Map<String, Object> map = new LinkedHashMap<>();
+    map.put(k1, v1);
+    map.put(k2, v2);
+    return map;
+  }
+
+  private static Map<String, Object> settings() {
+    Map<String, Object> root = new LinkedHashMap<>();
+    root.put("tokenizer_class", "PreTrainedTokenizerFast");
+    root.put("add_bos_token", true);
+    root.put("add_eos_token", false);
+    root.put("bos_token", MARKS.get(START));
+    root.put("eos_token", MARKS.get(END));
+    root.put("unk_token", MARKS.get(UNKNOWN));
+    root.put("pad_token", MARKS.get(END));
+    root.put("legacy", false);
+    root.put("clean_up_tokenization_spaces", false);
+    root.put("model_max_length", 2048);
+    return root;
+  }
+}
