@@ -9,12 +9,10 @@ import java.lang.foreign.MemorySegment;
  * Values from Java arrays to the device and back; each call copies, and reading waits for the
  * device.
  */
-public interface HostCopies {
+public interface HostCopies extends ElementKernels {
   void copyIn(Array to, MemorySegment from);
 
   void copyOut(Array from, MemorySegment to);
-
-  Array cast(Arena to, Array x, DType dtype);
 
   default Array ints(Arena to, int[] values, long... shape) {
     Array array = to.allocate(DType.I32, shape);

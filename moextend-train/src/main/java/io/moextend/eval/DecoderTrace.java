@@ -5,20 +5,22 @@ import io.moextend.array.Array;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.Backend;
+import io.moextend.backend.LossKernels.BalanceForm;
 import io.moextend.checkpoint.TensorData;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.VisionConfig;
 import io.moextend.model.CausalLoss;
 import io.moextend.model.Decoder;
+import io.moextend.model.ModelInput;
 import io.moextend.model.Routing;
 import io.moextend.model.Watch;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One given batch through a decoder, everything on the way written down under the names of the reference files: how anyone
- * compares us with Python, layer by layer.
+ * One given batch through a decoder, everything on the way written down under the names of the
+ * reference files: how anyone compares us with Python, layer by layer.
  */
 public final class DecoderTrace {
   private final Backend backend;
@@ -56,7 +58,8 @@ public final class DecoderTrace {
     try (Arena arena = backend.arena("trace")) {
       Tape tape = Tape.off(backend, arena);
       Decoder.Output output =
-          model.forward(tape, inputs.on(backend, arena, model.dtype()), false, watch());
+          model.forward(
+              tape, inputs.on(backend, arena, model.dtype(), inputs.forced()), false, watch());
       for (Routing routing : output.routings()) {
         Array logits = routing.logits().data();
         out.put("router_logits." + routing.layer(), logits, logits.shape());
@@ -76,16 +79,29 @@ public final class DecoderTrace {
           out.put("aux_loss", terms.aux().data());
         }
         out.put("loss", terms.total().data());
-        Tensor unmasked = terms(tape, arena, output, labels, null).aux();
-        if (unmasked != null) {
-          out.put("test_mode.aux_loss", unmasked.data());
-        }
+        testMode(tape, arena, output, labels);
       }
     }
   }
 
+  /**
+   * Without a mask the published extended model adds no layer up and has 0; the pooled form counts
+   * every token.
+   */
+  private void testMode(Tape tape, Arena arena, Decoder.Output output, CausalLoss.Labels labels) {
+    Tensor unmasked = terms(tape, arena, output, labels, null).aux();
+    if (unmasked != null) {
+      double published = loss.form() == BalanceForm.PER_LAYER ? 0 : 1;
+      out.put("test_mode.aux_loss", backend.scale(arena, unmasked.data(), published));
+    }
+  }
+
   private CausalLoss.Terms terms(
-      Tape tape, Arena arena, Decoder.Output output, CausalLoss.Labels labels, byte @Nullable [] mask) {
+      Tape tape,
+      Arena arena,
+      Decoder.Output output,
+      CausalLoss.Labels labels,
+      byte @Nullable [] mask) {
     Array counted = mask == null ? null : backend.bytes(arena, mask, mask.length);
     return loss.of(tape, model, output, labels, counted);
   }
@@ -106,14 +122,19 @@ public final class DecoderTrace {
 
   private void requireLabels() {
     if (inputs.labels() == null) {
-      throw new ConfigException(inputs.origin() + ": has no labels, which gradients and steps need");
+      throw new ConfigException(
+          inputs.origin() + ": has no labels, which gradients and steps need");
     }
   }
 
-  private Tensor loss(Tape tape, Arena arena) {
-    Decoder.Output output =
-        model.forward(
-            tape, inputs.on(backend, arena, model.dtype()), request.checkpointing(), Watch.NONE);
+  /**
+   * A recorded choice of experts holds for the start weights alone: the first update parts a fresh
+   * expert from its origin, and from then on the routers choose.
+   */
+  private Tensor loss(Tape tape, Arena arena, int step) {
+    ModelInput input =
+        inputs.on(backend, arena, model.dtype(), step == 0 ? inputs.forced() : List.of());
+    Decoder.Output output = model.forward(tape, input, request.checkpointing(), Watch.NONE);
     CausalLoss.Labels labels = inputs.labels(backend, arena);
     if (labels == null) {
       throw new IllegalStateException("no labels");

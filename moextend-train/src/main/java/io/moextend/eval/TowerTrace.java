@@ -13,8 +13,9 @@ import io.moextend.vision.ClipTower;
 import java.util.List;
 
 /**
- * Given pixels through a vision tower alone. The loss, so that every weight gets a gradient, is Σ last_hidden_state · loss_weight
- * + Σ pooler_output · pool_weight, both weights being given with the pixels.
+ * Given pixels through a vision tower alone. The loss, so that every weight gets a gradient, is Σ
+ * last_hidden_state · loss_weight + Σ pooler_output · pool_weight, both weights being given with
+ * the pixels.
  */
 public final class TowerTrace {
   private final Backend backend;
@@ -23,8 +24,7 @@ public final class TowerTrace {
   private final WeightSource inputs;
   private final TraceOutput out;
 
-  private TowerTrace(
-      Backend backend, ClipTower tower, DType dtype, WeightSource inputs) {
+  private TowerTrace(Backend backend, ClipTower tower, DType dtype, WeightSource inputs) {
     this.backend = backend;
     this.tower = tower;
     this.dtype = dtype;
@@ -32,7 +32,9 @@ public final class TowerTrace {
     this.out = new TraceOutput(backend);
   }
 
-  /** @param inputs pixel_values [N, C, S, S], and for a loss loss_weight and pool_weight */
+  /**
+   * @param inputs pixel_values [N, C, S, S], and for a loss loss_weight and pool_weight
+   */
   public static List<TensorData> run(
       Backend backend, ClipTower tower, DType dtype, WeightSource inputs, TraceRequest request) {
     var trace = new TowerTrace(backend, tower, dtype, inputs);
@@ -40,7 +42,7 @@ public final class TowerTrace {
     new TracedTraining(
             backend,
             tower,
-            (tape, arena) -> trace.loss(tape, arena, trace.states(tape, arena)),
+            (tape, arena, step) -> trace.loss(tape, arena, trace.states(tape, arena)),
             trace.out)
         .run(request);
     return trace.out.tensors();

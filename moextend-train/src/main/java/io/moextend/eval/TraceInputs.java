@@ -15,9 +15,9 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A batch as a trace reads it from a file: input_ids and labels [batch, length], attention_mask likewise, pixel_values [N, C, S,
- * S], img_pos rows (row, position of {@code <image>}, position of {@code </image>}), and selected_experts.N [T, k] to replay a
- * recorded choice.
+ * A batch as a trace reads it from a file: input_ids and labels [batch, length], attention_mask
+ * likewise, pixel_values [N, C, S, S], img_pos rows (row, position of {@code <image>}, position of
+ * {@code </image>}), and selected_experts.N [T, k] to replay a recorded choice.
  */
 record TraceInputs(
     String origin,
@@ -34,7 +34,9 @@ record TraceInputs(
     TensorData ids = file.tensor("input_ids");
     if (ids.shape().length != 2) {
       throw CheckpointException.ofTensor(
-          file.origin(), "input_ids", "has shape " + Arrays.toString(ids.shape()) + ", wanted [batch, length]");
+          file.origin(),
+          "input_ids",
+          "has shape " + Arrays.toString(ids.shape()) + ", wanted [batch, length]");
     }
     int batch = Math.toIntExact(ids.shape()[0]);
     int length = Math.toIntExact(ids.shape()[1]);
@@ -57,7 +59,8 @@ record TraceInputs(
         forced);
   }
 
-  private static @Nullable TensorData optional(WeightSource file, String name, int batch, int length) {
+  private static @Nullable TensorData optional(
+      WeightSource file, String name, int batch, int length) {
     if (!file.names().contains(name)) {
       return null;
     }
@@ -66,7 +69,8 @@ record TraceInputs(
       throw CheckpointException.ofTensor(
           file.origin(),
           name,
-          "has shape %s, input_ids [%d, %d]".formatted(Arrays.toString(data.shape()), batch, length));
+          "has shape %s, input_ids [%d, %d]"
+              .formatted(Arrays.toString(data.shape()), batch, length));
     }
     return data;
   }
@@ -77,7 +81,9 @@ record TraceInputs(
     long[] values = positions.longs();
     if (positions.shape().length != 2 || positions.shape()[1] != 3) {
       throw CheckpointException.ofTensor(
-          file.origin(), "img_pos", "has shape " + Arrays.toString(positions.shape()) + ", wanted [images, 3]");
+          file.origin(),
+          "img_pos",
+          "has shape " + Arrays.toString(positions.shape()) + ", wanted [images, 3]");
     }
     var rows = new ArrayList<Integer>();
     for (int i = 0; i < values.length; i += 3) {
@@ -92,7 +98,10 @@ record TraceInputs(
     return rows.stream().mapToInt(Integer::intValue).toArray();
   }
 
-  ModelInput on(Backend backend, Arena arena, DType dtype) {
+  /**
+   * @param choice what the routers must choose; empty = they choose
+   */
+  ModelInput on(Backend backend, Arena arena, DType dtype, List<TensorData> choice) {
     ModelInput.Images images = null;
     if (pixels != null && imageRows.length > 0) {
       images =
@@ -101,8 +110,8 @@ record TraceInputs(
               backend.ints(arena, imageRows, imageRows.length));
     }
     var choices = new ArrayList<Array>();
-    for (TensorData choice : forced) {
-      choices.add(backend.ints(arena, ints(choice), choice.shape()));
+    for (TensorData layer : choice) {
+      choices.add(backend.ints(arena, ints(layer), layer.shape()));
     }
     return new ModelInput(
         batch,

@@ -20,7 +20,9 @@ final class TraceOutput {
     this.backend = backend;
   }
 
-  /** Copies {@code array} out under {@code shape}, which has as many elements; none for a scalar. */
+  /**
+   * Copies {@code array} out under {@code shape}, which has as many elements; none for a scalar.
+   */
   void put(String name, Array array, long... shape) {
     if (array.dtype().isFloating()) {
       try (Arena scratch = backend.arena("trace")) {

@@ -10,7 +10,8 @@ import java.util.Set;
  *
  * @param trained roles that get gradients and are updated
  * @param gradients true to write grad.NAME of each, at the start weights, not clipped
- * @param adamSteps AdamW steps on the same batch; after.NAME and loss_after are written where it is positive
+ * @param adamSteps AdamW steps on the same batch; after.NAME and loss_after are written where it is
+ *     positive
  * @param maxGradNorm 0 clips nothing
  * @param checkpointing run layers again in the backward pass
  */
@@ -28,7 +29,8 @@ public record TraceRequest(
       throw new ConfigException("--adamw-steps", adamSteps, "must be 0 or more");
     }
     if (adamSteps > 0 && !(learningRate > 0)) {
-      throw new ConfigException("--learning-rate", learningRate, "must be positive with --adamw-steps");
+      throw new ConfigException(
+          "--learning-rate", learningRate, "must be positive with --adamw-steps");
     }
     if ((gradients || adamSteps > 0) && trained.isEmpty()) {
       throw new ConfigException("--gradients", true, "needs something that trains");

@@ -14,11 +14,15 @@ import io.moextend.shard.Optimizer;
 import io.moextend.shard.ParameterLayout;
 import io.moextend.shard.ReplicatedOptimizer;
 import java.util.List;
-import java.util.function.BiFunction;
 
 /** The gradients of a traced loss, and the weights some optimizer steps later. */
-record TracedTraining(
-    Backend backend, Module model, BiFunction<Tape, Arena, Tensor> loss, TraceOutput out) {
+record TracedTraining(Backend backend, Module model, TracedLoss loss, TraceOutput out) {
+
+  /** The loss on a tape; {@code step} counts from 0, and is the number of updates made before. */
+  @FunctionalInterface
+  interface TracedLoss {
+    Tensor of(Tape tape, Arena arena, int step);
+  }
 
   private List<Parameter> trained() {
     return model.parameters().stream().filter(Parameter::requiresGrad).toList();
@@ -37,7 +41,7 @@ record TracedTraining(
     try (Arena arena = backend.arena("gradients")) {
       ParameterLayout layout = ParameterLayout.of(trained(), 1);
       var sink = new FlatGradients(backend, arena, layout);
-      backpropagate(sink);
+      backpropagate(sink, 0);
       for (ParameterLayout.Slice slice : layout.slices()) {
         Parameter parameter = slice.parameter();
         out.put("grad." + parameter.name(), slice.of(sink.flat()), parameter.data().shape());
@@ -54,7 +58,7 @@ record TracedTraining(
             rule,
             ReplicatedOptimizer.Untouched.ZERO_GRADIENT)) {
       for (int step = 0; step < request.adamSteps(); step++) {
-        backpropagate(optimizer.gradients());
+        backpropagate(optimizer.gradients(), step);
         optimizer.step(request.learningRate(), request.maxGradNorm());
       }
     }
@@ -62,14 +66,14 @@ record TracedTraining(
       out.put("after." + parameter.name(), parameter.data(), parameter.data().shape());
     }
     try (Arena arena = backend.arena("loss after")) {
-      out.put("loss_after", loss.apply(Tape.off(backend, arena), arena).data());
+      out.put("loss_after", loss.of(Tape.off(backend, arena), arena, request.adamSteps()).data());
     }
   }
 
-  private void backpropagate(GradientSink sink) {
+  private void backpropagate(GradientSink sink, int step) {
     try (Arena arena = backend.arena("step")) {
       Tape tape = Tape.recording(backend, arena, sink);
-      Tensor total = loss.apply(tape, arena);
+      Tensor total = loss.of(tape, arena, step);
       Array one = arena.allocate(total.data().dtype(), 1);
       backend.fillInto(one, 1);
       tape.backward(total, one);

@@ -1,4 +1,6 @@
-/** Stages as sets of parameter roles; expert distribution, extension plans, expert initialisation. */
+/**
+ * Stages as sets of parameter roles; expert distribution, extension plans, expert initialisation.
+ */
 @NullMarked
 package io.moextend.stage;
 

@@ -110,7 +110,8 @@ record YamlTree(String origin, ObjectNode root) {
       throw unknown("--set", before.isEmpty() ? "" : before + ".", last, at);
     }
     if (known instanceof ObjectNode) {
-      throw new ConfigException("--set", assignment, last + " is a section; name one of its fields");
+      throw new ConfigException(
+          "--set", assignment, last + " is a section; name one of its fields");
     }
     at.set(last, value(assignment, assignment.substring(equals + 1)));
     return new YamlTree(origin, changed);
