@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.Map;
 
 /**
- * Where each trainable parameter lies in the flat buffers of gradients, masters and state. The order
- * is the model's own; every slice starts at a multiple of 64 bytes, and the whole divides evenly
- * among the shards. What lies between slices is 0 and stays 0.
+ * Where each trainable parameter lies in the flat buffers of gradients, masters and state. The
+ * order is the model's own; every slice starts at a multiple of 64 bytes, and the whole divides
+ * evenly among the shards. What lies between slices is 0 and stays 0.
  */
 public final class ParameterLayout {
   private static final int ALIGNMENT_BYTES = 64;

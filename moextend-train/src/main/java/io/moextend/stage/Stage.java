@@ -18,8 +18,7 @@ public enum Stage {
   EXTENSION("extension", EnumSet.of(Role.ROUTER)),
   /** The added experts, their gate rows and calibrations, and the projector. */
   FINETUNE(
-      "finetune",
-      EnumSet.of(Role.PROJECTOR, Role.NEW_EXPERT, Role.NEW_ROUTER, Role.CALIBRATION)),
+      "finetune", EnumSet.of(Role.PROJECTOR, Role.NEW_EXPERT, Role.NEW_ROUTER, Role.CALIBRATION)),
   /** A language model from nothing, on text. */
   PRETRAIN_TEXT("pretrain", EnumSet.complementOf(EnumSet.of(Role.VISION_TOWER))),
   /** All but the vision tower, on any data. */

@@ -22,8 +22,7 @@ public record TrainableTable(List<Row> rows) {
   public record Row(Role role, int tensors, long elements, long trainable) {
     private Row plus(Parameter p) {
       long size = p.data().size();
-      return new Row(
-          role, tensors + 1, elements + size, trainable + (p.requiresGrad() ? size : 0));
+      return new Row(role, tensors + 1, elements + size, trainable + (p.requiresGrad() ? size : 0));
     }
   }
 
@@ -35,8 +34,7 @@ public record TrainableTable(List<Row> rows) {
   public static TrainableTable of(Module model) {
     var rows = new EnumMap<Role, Row>(Role.class);
     model.visit(
-        p ->
-            rows.put(p.role(), rows.getOrDefault(p.role(), new Row(p.role(), 0, 0, 0)).plus(p)));
+        p -> rows.put(p.role(), rows.getOrDefault(p.role(), new Row(p.role(), 0, 0, 0)).plus(p)));
     return new TrainableTable(new ArrayList<>(rows.values()));
   }
 

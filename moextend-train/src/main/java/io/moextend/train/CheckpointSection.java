@@ -14,10 +14,7 @@ import org.jspecify.annotations.Nullable;
  *     of outputDir if there is one, else a checkpoint's folder
  */
 public record CheckpointSection(
-    Path outputDir,
-    int saveSteps,
-    @Nullable Integer saveTotalLimit,
-    String resumeFromCheckpoint) {
+    Path outputDir, int saveSteps, @Nullable Integer saveTotalLimit, String resumeFromCheckpoint) {
   public CheckpointSection {
     Section.requireAtLeast("checkpoints.save_steps", saveSteps, 0);
     if (saveTotalLimit != null) {

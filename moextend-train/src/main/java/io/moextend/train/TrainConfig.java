@@ -9,14 +9,14 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
-import java.util.LinkedHashMap;
 
 /**
- * Everything a run is told, in YAML. Fields have the names of Hugging Face's TrainingArguments where
- * those have one. What a file leaves out comes from defaults.yaml beside this class; what has no
- * default there must be given.
+ * Everything a run is told, in YAML. Fields have the names of Hugging Face's TrainingArguments
+ * where those have one. What a file leaves out comes from defaults.yaml beside this class; what has
+ * no default there must be given.
  *
  * @param loggingSteps optimizer steps between two lines on a terminal that cannot rewrite one
  */
@@ -95,8 +95,7 @@ public record TrainConfig(
       if (in == null) {
         throw new IllegalStateException("defaults.yaml is not beside TrainConfig");
       }
-      return YamlTree.parse(
-          "defaults.yaml", new String(in.readAllBytes(), StandardCharsets.UTF_8));
+      return YamlTree.parse("defaults.yaml", new String(in.readAllBytes(), StandardCharsets.UTF_8));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -65,10 +65,8 @@ public record TrainingSection(
   }
 
   public TrainingSection {
-    Section.requireAtLeast(
-        "training.per_device_train_batch_size", perDeviceTrainBatchSize, 1);
-    Section.requireAtLeast(
-        "training.gradient_accumulation_steps", gradientAccumulationSteps, 1);
+    Section.requireAtLeast("training.per_device_train_batch_size", perDeviceTrainBatchSize, 1);
+    Section.requireAtLeast("training.gradient_accumulation_steps", gradientAccumulationSteps, 1);
     if (maxSteps != -1) {
       Section.requireAtLeast("training.max_steps", maxSteps, 1);
     }

@@ -30,6 +30,7 @@ record YamlTree(String origin, ObjectNode root) {
                   .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
                   .disable(YAMLGenerator.Feature.WRITE_DOC_START_MARKER)
                   .enable(YAMLGenerator.Feature.MINIMIZE_QUOTES)
+                  .enable(YAMLGenerator.Feature.ALWAYS_QUOTE_NUMBERS_AS_STRINGS)
                   .build())
           .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
           .build();
@@ -110,7 +111,8 @@ record YamlTree(String origin, ObjectNode root) {
       throw unknown("--set", before.isEmpty() ? "" : before + ".", last, at);
     }
     if (known instanceof ObjectNode) {
-      throw new ConfigException("--set", assignment, last + " is a section; name one of its fields");
+      throw new ConfigException(
+          "--set", assignment, last + " is a section; name one of its fields");
     }
     at.set(last, value(assignment, assignment.substring(equals + 1)));
     return new YamlTree(origin, changed);

@@ -15,8 +15,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class ScheduleTest {
   private static JsonNode golden(String start) throws IOException {
-    JsonNode all =
-        new JsonMapper().readTree(Golden.path("moextend/lr_schedules.json").toFile());
+    JsonNode all = new JsonMapper().readTree(Golden.path("moextend/lr_schedules.json").toFile());
     return all.properties().stream()
         .filter(e -> e.getKey().startsWith(start))
         .findFirst()
@@ -49,7 +48,8 @@ class ScheduleTest {
     JsonNode want = golden("hf cosine").get(0);
     int total = want.get("total_steps").asInt();
     int warmup = Schedule.warmupSteps(want.get("warmup_ratio").asDouble(), total);
-    compare(new Schedule.Cosine(want.get("learning_rate").asDouble(), warmup, total), want.get("lr"));
+    compare(
+        new Schedule.Cosine(want.get("learning_rate").asDouble(), warmup, total), want.get("lr"));
   }
 
   @Test
