@@ -3,6 +3,7 @@ package io.moextend.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.moextend.Golden;
 import io.moextend.config.ConfigException;
 import io.moextend.optim.Schedule;
 import java.io.IOException;
@@ -36,11 +37,8 @@ class TrainConfigTest {
   }
 
   static Stream<Path> shipped() throws IOException {
-    Path at = Path.of("").toAbsolutePath();
-    while (!Files.isDirectory(at.resolve("configs"))) {
-      at = at.getParent();
-    }
-    try (Stream<Path> files = Files.walk(at.resolve("configs"))) {
+    Path project = Golden.root().resolveSibling("configs");
+    try (Stream<Path> files = Files.walk(project)) {
       return files.filter(f -> f.toString().endsWith(".yaml")).sorted().toList().stream();
     }
   }

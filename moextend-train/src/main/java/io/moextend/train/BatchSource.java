@@ -1,0 +1,34 @@
+package io.moextend.train;
+
+import java.util.List;
+
+/**
+ * Endless micro-batches of one rank; the next epoch follows the last batch of one. The order
+ * depends on the seed and the position alone.
+ *
+ * @param <B> a micro-batch
+ */
+public interface BatchSource<B> {
+  B next();
+
+  /** Where {@link #next} will go on: what was made ahead and not handed out does not count. */
+  Position position();
+
+  /** Makes {@link #next} go on from {@code position}. */
+  void seek(Position position);
+
+  /** Names of a batch's samples, for messages. */
+  List<String> samples(B batch);
+
+  /**
+   * @param epoch from 0
+   * @param batch micro-batches of this epoch that were handed out
+   */
+  record Position(long epoch, long batch) {
+    public Position {
+      if (epoch < 0 || batch < 0) {
+        throw new IllegalArgumentException("epoch=" + epoch + ", batch=" + batch);
+      }
+    }
+  }
+}

@@ -1,0 +1,55 @@
+package io.moextend.train;
+
+import com.fasterxml.jackson.databind.SerializationFeature;
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.moextend.checkpoint.AtomicFolder;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/** A loss or gradient that is no number. The weights are those of the step before. */
+public final class DivergedException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  /** One micro-batch of the step: its samples and what it cost. */
+  public record MicroBatch(List<String> samples, Losses losses) {}
+
+  /**
+   * What was known when it happened.
+   *
+   * @param gradientNorm NaN where the loss alone was wrong already
+   */
+  public record Evidence(
+      int step, int rank, double learningRate, double gradientNorm, List<MicroBatch> microBatches) {
+    /** OUT/diverged-step-N-rank-R.json. */
+    Path write(Path output) {
+      Path file = output.resolve("diverged-step-%d-rank-%d.json".formatted(step, rank));
+      try {
+        Files.createDirectories(output);
+        Files.writeString(
+            file,
+            JsonMapper.builder()
+                .enable(SerializationFeature.INDENT_OUTPUT)
+                .build()
+                .writeValueAsString(this));
+      } catch (IOException e) {
+        throw AtomicFolder.failure(file, e);
+      }
+      return file;
+    }
+  }
+
+  private final transient Evidence evidence;
+
+  DivergedException(String what, Evidence evidence, Path file) {
+    super(
+        "step %d: %s; no weight was changed in this step; samples and losses are in %s; try a lower optimizer.learning_rate, or go on from the last checkpoint without the samples named there"
+            .formatted(evidence.step(), what, file));
+    this.evidence = evidence;
+  }
+
+  public Evidence evidence() {
+    return evidence;
+  }
+}

@@ -1,0 +1,52 @@
+package io.moextend.train;
+
+import io.moextend.autograd.Parameter;
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.CheckpointException;
+import io.moextend.checkpoint.DeltaCheckpoint;
+import io.moextend.checkpoint.Fingerprint;
+import io.moextend.checkpoint.TensorStream;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * The weights that train, as a delta to their base: what a later stage or a merge starts from. A
+ * resumed run takes its weights from the optimizer's masters, and here only checks the base.
+ */
+public final class TrainedWeights implements CheckpointPart {
+  private final Backend backend;
+  private final List<Parameter> trained;
+  private final Fingerprint base;
+
+  /**
+   * @param base of the checkpoint the model was read from
+   */
+  public TrainedWeights(Backend backend, List<Parameter> trained, Fingerprint base) {
+    this.backend = backend;
+    this.trained = List.copyOf(trained);
+    this.base = base;
+  }
+
+  @Override
+  public void save(Path folder, Peers peers) {
+    if (peers.rank() == 0) {
+      DeltaCheckpoint.write(folder, base, streams());
+    }
+  }
+
+  private List<TensorStream> streams() {
+    return trained.stream()
+        .map(p -> OptimizerFile.HostCopy.stream(backend, p.name(), p.data()))
+        .toList();
+  }
+
+  @Override
+  public void load(Path folder, Peers peers) {
+    Fingerprint saved = DeltaCheckpoint.baseOf(folder);
+    if (!saved.equals(base)) {
+      throw new CheckpointException(
+          "%s was trained from a base with fingerprint %s, model.base has %s; name the base it was trained from"
+              .formatted(folder, saved, base));
+    }
+  }
+}
