@@ -1,0 +1,5 @@
+/** Image files to the numbers a vision tower reads. */
+@NullMarked
+package io.moextend.data.image;
+
+import org.jspecify.annotations.NullMarked;
