@@ -1,10 +1,6 @@
 /**
-<<<<<<< HEAD
- * Stages as sets of parameter roles; expert distribution, extension plans, expert initialisation.
-=======
  * Stages as sets of parameter roles, and what is chosen between two of them: where the routing
  * moved, which layers are therefore extended, and from which expert each new one is copied.
->>>>>>> train
  */
 @NullMarked
 package io.moextend.stage;
