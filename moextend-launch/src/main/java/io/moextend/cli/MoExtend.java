@@ -22,7 +22,12 @@ import picocli.CommandLine.Spec;
       "trains only those, and proves that nothing else moved."
     },
     footer = {"", "Start here:  moextend demo", "Each command has --help with an example."},
-    subcommands = {DoctorCommand.class})
+    subcommands = {
+      InitExpertCommand.class,
+      TraceCommand.class,
+      VerifyCommand.class,
+      DoctorCommand.class
+    })
 public final class MoExtend implements Runnable {
   @Spec private @Nullable CommandSpec spec;
 

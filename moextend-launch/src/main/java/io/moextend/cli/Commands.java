@@ -1,0 +1,25 @@
+package io.moextend.cli;
+
+import java.io.PrintWriter;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Model.CommandSpec;
+
+/** Where a command writes. */
+final class Commands {
+  private Commands() {}
+
+  static PrintWriter out(@Nullable CommandSpec spec) {
+    return required(spec).commandLine().getOut();
+  }
+
+  static PrintWriter err(@Nullable CommandSpec spec) {
+    return required(spec).commandLine().getErr();
+  }
+
+  private static CommandSpec required(@Nullable CommandSpec spec) {
+    if (spec == null) {
+      throw new IllegalStateException("a command runs through picocli");
+    }
+    return spec;
+  }
+}

@@ -1,0 +1,51 @@
+package io.moextend.cli;
+
+import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.Prefixed;
+import io.moextend.checkpoint.Union;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.HuggingFaceConfig;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** --model and, where that holds trained tensors alone, --base. */
+final class ModelOptions {
+  @Option(
+      names = "--model",
+      required = true,
+      paramLabel = "DIR",
+      description = "Folder of a Hugging Face checkpoint, or of a delta with --base.")
+  private Path model = Path.of("");
+
+  @Option(
+      names = "--base",
+      paramLabel = "DIR",
+      description = "The checkpoint a delta in --model was trained from.")
+  private @Nullable Path base;
+
+  Path folder() {
+    return model;
+  }
+
+  /** The folder that has config.json and the tokenizer: the model's own, else its base's. */
+  Path home() {
+    return base == null || Files.exists(model.resolve(HuggingFaceConfig.FILE)) ? model : base;
+  }
+
+  HuggingFaceConfig config() {
+    return HuggingFaceConfig.read(home());
+  }
+
+  WeightSource weights() {
+    return base == null ? CheckpointFolder.open(model) : CheckpointFolder.open(model, base);
+  }
+
+  /** A base without a tower, and a tower's own checkpoint, as one. */
+  static WeightSource withTower(WeightSource base, Path tower) {
+    return new Union(
+        List.of(base, new Prefixed(CheckpointFolder.open(tower), "model.visual.vision_tower.")));
+  }
+}

@@ -1,0 +1,169 @@
+package io.moextend.cli;
+
+import io.moextend.array.Arena;
+import io.moextend.autograd.Parameter.Role;
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.SafetensorsFile;
+import io.moextend.checkpoint.SafetensorsWriter;
+import io.moextend.checkpoint.TensorData;
+import io.moextend.checkpoint.TensorStream;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.TowerConfig;
+import io.moextend.eval.DecoderTrace;
+import io.moextend.eval.TowerTrace;
+import io.moextend.eval.TraceRequest;
+import io.moextend.model.FreshParameters;
+import io.moextend.model.LoadedParameters;
+import io.moextend.model.OpenModel;
+import io.moextend.stage.Stage;
+import io.moextend.vision.ClipTower;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** One batch through a model, every tensor on the way written to a file. */
+@Command(
+    name = "trace",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Runs one given batch and writes named tensors: hidden_states.N, router_logits.N, selected_experts.N, image_features, logits,",
+      "lm_loss, aux_loss, loss, grad.NAME, after.NAME, loss_after. golden/README.md says what each is."
+    },
+    footer = {
+      "",
+      "Example:  moextend trace --model golden/moextend/vision_gate --inputs golden/moextend/vision_gate/inputs.safetensors \\",
+      "            --output traced.safetensors --stage extension --gradients --adamw-steps 3 --learning-rate 0.01 --max-grad-norm 1"
+    })
+final class TraceCommand implements Callable<Integer> {
+  @Spec private @Nullable CommandSpec spec;
+  @Mixin private final ModelOptions model = new ModelOptions();
+  @Mixin private final BackendOptions backend = new BackendOptions();
+
+  @Option(
+      names = "--inputs",
+      required = true,
+      paramLabel = "FILE",
+      description =
+          "safetensors with input_ids, attention_mask, labels, pixel_values, img_pos; selected_experts.N replays a choice.")
+  private Path inputs = Path.of("");
+
+  @Option(
+      names = "--output",
+      required = true,
+      paramLabel = "FILE",
+      description = "safetensors to write; must not exist.")
+  private Path output = Path.of("");
+
+  @Option(
+      names = "--stage",
+      paramLabel = "alignment|extension|finetune",
+      description = "What trains, for gradients and steps; without it every weight does.")
+  private @Nullable String stage;
+
+  @Option(
+      names = "--gradients",
+      description = "Write grad.NAME of the loss at the start weights, not clipped.")
+  private boolean gradients;
+
+  @Option(
+      names = {"--adamw-steps", "--adam-steps"},
+      defaultValue = "0",
+      description = "AdamW steps on the same batch; writes after.NAME and loss_after.")
+  private int steps;
+
+  @Option(names = "--learning-rate", defaultValue = "0", description = "Of the steps.")
+  private double learningRate;
+
+  @Option(
+      names = "--weight-decay",
+      defaultValue = "0",
+      description = "Of the steps (default: ${DEFAULT-VALUE}).")
+  private double weightDecay;
+
+  @Option(
+      names = "--max-grad-norm",
+      defaultValue = "0",
+      description = "Clip the global norm; without it nothing is clipped.")
+  private double maxGradNorm;
+
+  @Option(names = "--checkpointing", description = "Run layers again in the backward pass.")
+  private boolean checkpointing;
+
+  @Option(
+      names = "--selected-experts",
+      paramLabel = "FILE",
+      description = "safetensors whose selected_experts.N are replayed.")
+  private @Nullable Path selected;
+
+  @Override
+  public Integer call() throws IOException {
+    if (Files.exists(output)) {
+      throw new ConfigException("--output", output, "exists already; remove it or name another");
+    }
+    boolean trains = gradients || steps > 0;
+    Set<Role> roles =
+        !trains ? Set.of() : stage == null ? TraceRequest.allRoles() : Stage.named(stage).trained();
+    var request =
+        new TraceRequest(
+            roles, gradients, steps, learningRate, weightDecay, maxGradNorm, checkpointing);
+    List<TensorData> traced;
+    try (Backend opened = backend.open();
+        WeightSource batch = batch()) {
+      traced =
+          switch (model.config().model()) {
+            case DecoderConfig decoder -> decoder(opened, decoder, batch, request);
+            case TowerConfig tower -> tower(opened, tower, batch, request);
+          };
+    }
+    SafetensorsWriter.writeFile(output, traced.stream().map(TensorStream::of).toList());
+    Commands.out(spec).printf("%d tensors written to %s%n", traced.size(), output);
+    Commands.out(spec).flush();
+    return 0;
+  }
+
+  private WeightSource batch() {
+    WeightSource file = SafetensorsFile.open(inputs);
+    return selected == null ? file : new Replayed(file, SafetensorsFile.open(selected));
+  }
+
+  private List<TensorData> decoder(
+      Backend opened, DecoderConfig config, WeightSource batch, TraceRequest request) {
+    try (OpenModel open =
+        OpenModel.of(model.weights(), config, opened, backend.dtype(), request.trained(), 0)) {
+      if (!open.initialised().isEmpty()) {
+        throw new ConfigException(
+            model.folder()
+                + ": has no "
+                + open.initialised().getFirst()
+                + "; a trace starts nothing fresh");
+      }
+      return DecoderTrace.run(opened, open.decoder(), batch, request);
+    }
+  }
+
+  private List<TensorData> tower(
+      Backend opened, TowerConfig config, WeightSource batch, TraceRequest request) {
+    try (Arena arena = opened.arena("tower");
+        WeightSource weights = model.weights()) {
+      var fresh = new FreshParameters(opened, arena, backend.dtype(), Set.of(), 0, 0);
+      var from =
+          new LoadedParameters(
+              weights, opened, arena, backend.dtype(), request.trained(), fresh, Set.of());
+      try (var tower = new ClipTower(from, "vision_model", config)) {
+        from.requireAllRead();
+        return TowerTrace.run(opened, tower, backend.dtype(), batch, request);
+      }
+    }
+  }
+}
