@@ -1,6 +1,7 @@
 package io.moextend.backend;
 
 import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.DType;
 import java.util.Comparator;
 import java.util.List;
 import java.util.ServiceLoader;
@@ -24,6 +25,19 @@ public final class Backends {
   @MustBeClosed
   public static Backend open(String name, BackendProvider.Options options) {
     return find(name).open(options);
+  }
+
+  /** As {@link #open(String, BackendProvider.Options)}, for products in {@code dtype}. */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed here where it is not handed out
+  public static Backend open(String name, BackendProvider.Options options, DType dtype) {
+    Backend backend = open(name, options);
+    if (backend.computeTypes().contains(dtype)) {
+      return backend;
+    }
+    String computes = "backend %s computes in %s".formatted(backend.name(), backend.computeTypes());
+    backend.close();
+    throw new BackendException("dtype %s cannot be had: %s".formatted(dtype, computes));
   }
 
   private static BackendProvider find(String name) {

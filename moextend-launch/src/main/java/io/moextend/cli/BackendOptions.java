@@ -34,15 +34,7 @@ final class BackendOptions {
   @MustBeClosed
   Backend open() {
     int count = threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
-    Backend opened = Backends.open(backend, new BackendProvider.Options(count, 0));
-    if (!opened.computeTypes().contains(dtype())) {
-      String name = opened.name();
-      var types = opened.computeTypes();
-      opened.close();
-      throw new ConfigException(
-          "--dtype", dtype, "backend %s computes in %s".formatted(name, types));
-    }
-    return opened;
+    return Backends.open(backend, new BackendProvider.Options(count, 0), dtype());
   }
 
   DType dtype() {
