@@ -15,11 +15,16 @@ public final class HalfPrecision {
   }
 
   public static short toBf16(float value) {
-    int bits = Float.floatToRawIntBits(value);
+    return roundedToBf16(Float.floatToRawIntBits(value));
+  }
+
+  /** Without a branch: a mask of ones where the bits are a NaN chooses. */
+  private static short roundedToBf16(int bits) {
+    int nan = (INFINITY_BITS - (bits & 0x7fffffff)) >> 31;
     int rounded = (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
     // a NaN whose payload sits in the lower half would otherwise round to infinity
     int quiet = (bits >>> 16) | 0x40;
-    return (short) ((bits & 0x7fffffff) > INFINITY_BITS ? quiet : rounded);
+    return (short) ((rounded & ~nan) | (quiet & nan));
   }
 
   /** Widens {@code count} values from {@code from[0]} to {@code to[at]} on. */
@@ -32,7 +37,7 @@ public final class HalfPrecision {
   /** Narrows {@code count} values from {@code from[at]} on to {@code to[0]}. */
   public static void toBf16(float[] from, int at, short[] to, int count) {
     for (int i = 0; i < count; i++) {
-      to[i] = toBf16(from[at + i]);
+      to[i] = roundedToBf16(Float.floatToRawIntBits(from[at + i]));
     }
   }
 

@@ -2,6 +2,7 @@ package io.moextend.checkpoint;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
@@ -101,12 +102,7 @@ public final class CheckpointFolder {
    * @param namedBy what asks for it, for the message
    */
   static Path inside(Path folder, String name, Path namedBy) {
-    Path file = folder.resolve(name);
-    if (!name.equals(String.valueOf(file.getFileName())) || name.equals("..")) {
-      throw new CheckpointException(
-          "%s: file \"%s\" is no bare file name and could leave the folder; not opened"
-              .formatted(namedBy, CheckpointException.shown(name)));
-    }
+    Path file = folder.resolve(bareName(name, namedBy));
     if (!Files.exists(file)) {
       return file;
     }
@@ -127,5 +123,24 @@ public final class CheckpointFolder {
     } catch (IOException e) {
       throw new CheckpointException(file + ": cannot be read (" + e + ")", e);
     }
+  }
+
+  private static Path bareName(String name, Path namedBy) {
+    try {
+      Path bare = Path.of(name);
+      if (bare.getNameCount() == 1
+          && bare.equals(bare.getFileName())
+          && bare.toString().equals(name)
+          && bare.normalize().equals(bare)
+          && !name.isEmpty()
+          && !name.equals("..")) {
+        return bare;
+      }
+    } catch (InvalidPathException _) {
+      // a name that no file can have is refused like one of another folder
+    }
+    throw new CheckpointException(
+        "%s: file \"%s\" is no bare file name and could leave the folder; not opened"
+            .formatted(namedBy, CheckpointException.shown(name)));
   }
 }

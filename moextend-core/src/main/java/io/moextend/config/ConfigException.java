@@ -19,4 +19,11 @@ public final class ConfigException extends RuntimeException {
   public ConfigException(String message, Throwable cause) {
     super(message, cause);
   }
+
+  /** Refuses a size below 1. */
+  static void requirePositive(String field, int value) {
+    if (value < 1) {
+      throw new ConfigException(field, value, "must be at least 1");
+    }
+  }
 }

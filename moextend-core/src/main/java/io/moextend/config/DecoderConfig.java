@@ -27,6 +27,8 @@ public record DecoderConfig(
   /** Attention heads; {@code size} is the width of one. */
   public record Heads(int query, int keyValue, int size) {
     public Heads {
+      ConfigException.requirePositive("num_attention_heads", query);
+      ConfigException.requirePositive("head_dim", size);
       if (keyValue < 1 || query % keyValue != 0) {
         throw new ConfigException(
             "num_key_value_heads", keyValue, "must divide num_attention_heads=" + query);
@@ -35,7 +37,14 @@ public record DecoderConfig(
   }
 
   /** Rotary positions up to {@code maxPositions}. */
-  public record Rope(double theta, int maxPositions) {}
+  public record Rope(double theta, int maxPositions) {
+    public Rope {
+      ConfigException.requirePositive("max_position_embeddings", maxPositions);
+      if (!(theta > 0)) {
+        throw new ConfigException("rope_theta", theta, "must be above 0");
+      }
+    }
+  }
 
   /**
    * @param pad MoExtend pads with eos
@@ -43,6 +52,12 @@ public record DecoderConfig(
   public record SpecialTokens(int bos, int eos, int pad) {}
 
   public DecoderConfig {
+    ConfigException.requirePositive("vocab_size", vocab);
+    ConfigException.requirePositive("hidden_size", hidden);
+    ConfigException.requirePositive("num_hidden_layers", layers);
+    if (window < 0) {
+      throw new ConfigException("sliding_window", window, "must be 0 (all) or more");
+    }
     if (feedForward instanceof FeedForwardConfig.Experts experts
         && !experts.extendedLayers().isEmpty()
         && experts.extendedLayers().last() >= layers) {

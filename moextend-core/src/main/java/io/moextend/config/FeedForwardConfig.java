@@ -7,7 +7,12 @@ public sealed interface FeedForwardConfig {
   /** Width inside an expert or the one network. */
   int width();
 
-  record Dense(int width) implements FeedForwardConfig {}
+  /** One network for every token, the same in every layer. */
+  record Dense(int width) implements FeedForwardConfig {
+    public Dense {
+      ConfigException.requirePositive("intermediate_size", width);
+    }
+  }
 
   /**
    * @param count pretrained experts of a layer, without added ones
@@ -20,6 +25,7 @@ public sealed interface FeedForwardConfig {
       int width, int count, int topK, SortedSet<Integer> extendedLayers, double balanceCoefficient)
       implements FeedForwardConfig {
     public Experts {
+      ConfigException.requirePositive("intermediate_size", width);
       if (topK < 1 || topK > count) {
         throw new ConfigException(
             "num_experts_per_tok", topK, "must be between 1 and num_local_experts=" + count);

@@ -64,11 +64,25 @@ public final class HuggingFaceConfig {
     }
   }
 
-  /** The config of a model that was made here and has no published file. */
+  /**
+   * The config of a model that was made here and has no published file.
+   *
+   * @throws ConfigException where no published architecture can say it
+   */
   public static HuggingFaceConfig of(ModelConfig model) {
     ObjectNode json = JsonNodeFactory.instance.objectNode();
     json.putArray("architectures").add(architecture(model));
     json.setAll(written(model, false));
+    return checked(json, model);
+  }
+
+  /** What is written must say the same when it is read. */
+  private static HuggingFaceConfig checked(ObjectNode json, ModelConfig model) {
+    ModelConfig readBack = interpret(new JsonFields(FILE, "", json));
+    if (!readBack.equals(model)) {
+      throw new ConfigException(
+          FILE + ": cannot say " + model + "; it would be read as " + readBack);
+    }
     return new HuggingFaceConfig(json, model);
   }
 
@@ -138,12 +152,16 @@ public final class HuggingFaceConfig {
     };
   }
 
-  /** The same file about a changed model: only the fields that differ are touched. */
+  /**
+   * The same file about a changed model: only the fields that differ are touched.
+   *
+   * @throws ConfigException where such a file could not be read back
+   */
   public HuggingFaceConfig with(ModelConfig changed) {
     boolean nested = CLIP_PAIR.equals(json.path("model_type").textValue());
     ObjectNode merged = json.deepCopy();
     merge(merged, written(model, nested), written(changed, nested));
-    return new HuggingFaceConfig(merged, changed);
+    return checked(merged, changed);
   }
 
   /** Puts into {@code target} what is different between before and after. */

@@ -28,6 +28,11 @@ public record TowerConfig(
           "clip_vision_model", 1024, 4096, 24, 16, 3, 336, 14, Activation.QUICK_GELU, 1e-5, 0.02);
 
   public TowerConfig {
+    ConfigException.requirePositive("vision_config.hidden_size", hidden);
+    ConfigException.requirePositive("vision_config.intermediate_size", intermediate);
+    ConfigException.requirePositive("vision_config.num_hidden_layers", layers);
+    ConfigException.requirePositive("vision_config.num_attention_heads", heads);
+    ConfigException.requirePositive("vision_config.num_channels", channels);
     if (hidden % heads != 0) {
       throw new ConfigException(
           "vision_config.num_attention_heads", heads, "must divide hidden_size=" + hidden);
