@@ -75,8 +75,7 @@ class ReplicatedOptimizerTest {
     Parameter bias = parameter("w.bias", new float[] {1, 1}, 2);
     ParameterLayout layout = ParameterLayout.of(List.of(weight, bias), 1);
     var rule = new AdamW(0.9, 0.999, 1e-8, 0.5);
-    try (var optimizer =
-        new ReplicatedOptimizer(backend, layout, rule, Untouched.ZERO_GRADIENT)) {
+    try (var optimizer = new ReplicatedOptimizer(backend, layout, rule, Untouched.ZERO_GRADIENT)) {
       optimizer.step(0.1, 0);
     }
     assertThat(values(weight)).containsExactly(0.95f, 0.95f);
@@ -93,10 +92,7 @@ class ReplicatedOptimizerTest {
     double[] v = new double[3];
     try (var optimizer =
         new ReplicatedOptimizer(
-            backend,
-            ParameterLayout.of(List.of(p), 1),
-            AdamW.PUBLISHED,
-            Untouched.ZERO_GRADIENT)) {
+            backend, ParameterLayout.of(List.of(p), 1), AdamW.PUBLISHED, Untouched.ZERO_GRADIENT)) {
       for (int step = 1; step <= 3; step++) {
         float[] g = gradients[step - 1];
         double norm = Math.sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2]);
@@ -146,8 +142,7 @@ class ReplicatedOptimizerTest {
       }
       var saved = new Saved();
       optimizer.save(saved);
-      assertThat(saved.numbers.get("step"))
-          .containsExactly(2, untouched == Untouched.SKIP ? 1 : 2);
+      assertThat(saved.numbers.get("step")).containsExactly(2, untouched == Untouched.SKIP ? 1 : 2);
     }
   }
 

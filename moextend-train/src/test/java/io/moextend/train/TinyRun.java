@@ -35,7 +35,8 @@ final class TinyRun implements AutoCloseable {
       BatchSource<TinyTask.Rows> batches,
       UnaryOperator<Objective<TinyTask.Rows>> around,
       List<TinyTask.Rows> evaluation,
-      List<TrainingListener> listeners) {
+      List<TrainingListener> listeners,
+      Peers peers) {
     static Settings of(Path output, int steps, int microBatches, int batch, int saveSteps) {
       return new Settings(
           output,
@@ -46,31 +47,39 @@ final class TinyRun implements AutoCloseable {
           new TinyBatches(24, batch, 3),
           objective -> objective,
           List.of(),
-          List.of(new MetricsLog(output, () -> 0)));
+          List.of(new MetricsLog(output, () -> 0)),
+          Peers.NONE);
     }
 
     Settings around(UnaryOperator<Objective<TinyTask.Rows>> wrapped) {
       return new Settings(
-          output, plan, limit, batch, seed, batches, wrapped, evaluation, listeners);
+          output, plan, limit, batch, seed, batches, wrapped, evaluation, listeners, peers);
     }
 
     Settings limit(int kept) {
-      return new Settings(output, plan, kept, batch, seed, batches, around, evaluation, listeners);
+      return new Settings(
+          output, plan, kept, batch, seed, batches, around, evaluation, listeners, peers);
     }
 
     Settings seed(String other) {
-      return new Settings(output, plan, limit, batch, other, batches, around, evaluation, listeners);
+      return new Settings(
+          output, plan, limit, batch, other, batches, around, evaluation, listeners, peers);
     }
 
     Settings batches(BatchSource<TinyTask.Rows> other) {
-      return new Settings(output, plan, limit, batch, seed, other, around, evaluation, listeners);
+      return new Settings(
+          output, plan, limit, batch, seed, other, around, evaluation, listeners, peers);
+    }
+
+    Settings peers(Peers others) {
+      return new Settings(
+          output, plan, limit, batch, seed, batches, around, evaluation, listeners, others);
     }
 
     Settings evaluating(int every, List<TinyTask.Rows> on, TrainingListener listener) {
-      var evaluating =
-          new TrainPlan(plan.steps(), plan.microBatches(), 1, every, plan.saveSteps());
+      var evaluating = new TrainPlan(plan.steps(), plan.microBatches(), 1, every, plan.saveSteps());
       return new Settings(
-          output, evaluating, limit, batch, seed, batches, around, on, List.of(listener));
+          output, evaluating, limit, batch, seed, batches, around, on, List.of(listener), peers);
     }
   }
 
@@ -92,7 +101,7 @@ final class TinyRun implements AutoCloseable {
             List.of(
                 new OptimizerFile(backend, optimizer),
                 new TrainedWeights(backend, task.parameters(), BASE)),
-            Peers.NONE);
+            settings.peers());
     var identity = new LinkedHashMap<String, String>();
     identity.put("training.per_device_train_batch_size", "" + settings.batch());
     identity.put("training.seed", settings.seed());
@@ -108,7 +117,7 @@ final class TinyRun implements AutoCloseable {
                 settings.listeners(),
                 identity,
                 settings.output(),
-                Peers.NONE),
+                settings.peers()),
             settings.plan());
   }
 

@@ -92,7 +92,10 @@ class TrainerTest {
     assertThat(folders(broken)).containsExactly("checkpoint-5");
     Files.createDirectories(broken.resolve("checkpoint-6.incomplete/part"));
     Files.createDirectories(broken.resolve("checkpoint-3.deleting"));
-    Files.writeString(broken.resolve(MetricsLog.FILE), "{\"step\":7,\"lo", java.nio.file.StandardOpenOption.APPEND);
+    Files.writeString(
+        broken.resolve(MetricsLog.FILE),
+        "{\"step\":7,\"lo",
+        java.nio.file.StandardOpenOption.APPEND);
 
     float[] got = weightsAfter(Settings.of(broken, 10, 2, 4, 5));
     assertThat(got).isEqualTo(want);
@@ -108,8 +111,7 @@ class TrainerTest {
   @Test
   void theLossFalls() throws IOException {
     List<StepReport> reports = new ArrayList<>();
-    Settings settings =
-        Settings.of(folder, 10, 2, 12, 0).evaluating(0, List.of(), reports::add);
+    Settings settings = Settings.of(folder, 10, 2, 12, 0).evaluating(0, List.of(), reports::add);
     assertThat(weightsAfter(settings)).isNotEmpty();
     assertThat(reports.getLast().losses().loss())
         .isLessThan(0.9 * reports.getFirst().losses().loss());
@@ -183,28 +185,10 @@ class TrainerTest {
   void aBatchWithNothingToTrainIsAStepWithoutGradientAndIsReported() {
     List<StepReport> reports = new ArrayList<>();
     var blank = new TinyTask.Rows(new float[8], new int[1], true, List.of("text"));
-    BatchSource<TinyTask.Rows> blanks =
-        new BatchSource<>() {
-          @Override
-          public TinyTask.Rows next() {
-            return blank;
-          }
-
-          @Override
-          public Position position() {
-            return new Position(0, 0);
-          }
-
-          @Override
-          public void seek(Position position) {}
-
-          @Override
-          public List<String> samples(TinyTask.Rows batch) {
-            return batch.samples();
-          }
-        };
     Settings settings =
-        Settings.of(folder, 2, 3, 4, 0).batches(blanks).evaluating(0, List.of(), reports::add);
+        Settings.of(folder, 2, 3, 4, 0)
+            .batches(new Repeated(blank))
+            .evaluating(0, List.of(), reports::add);
     try (var run = new TinyRun(settings)) {
       float[] before = run.task.weights();
       run.trainer.run();
