@@ -65,7 +65,7 @@ public enum Stage {
    * Freezes every parameter but this stage's.
    *
    * @return those that train, in the model's order
-   * @throws ConfigException where none does
+   * @throws ConfigException where none does, or finetune finds no added expert
    */
   public List<Parameter> freezeAllBut(Module model) {
     List<Parameter> all = model.parameters();
@@ -73,12 +73,11 @@ public enum Stage {
     List<Parameter> training = all.stream().filter(Parameter::requiresGrad).toList();
     if (training.isEmpty()) {
       throw new ConfigException(
-          "stage",
-          word,
-          "trains %s, but the model has none of these%s"
-              .formatted(
-                  EnumSet.copyOf(trained),
-                  this == FINETUNE ? "; make an extended model with init-expert first" : ""));
+          "stage", word, "trains %s, but the model has none".formatted(EnumSet.copyOf(trained)));
+    }
+    if (this == FINETUNE && training.stream().noneMatch(p -> p.role() == Role.NEW_EXPERT)) {
+      throw new ConfigException(
+          "stage", word, "the model has no added expert; make an extended model with init-expert");
     }
     return training;
   }

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -117,6 +118,13 @@ class TrainConfigTest {
         .hasMessage(
             "run.yaml: optimizer.lr_scheduler_type=cosinus: known are cosine, warmup_lr, constant,"
                 + " constant_with_warmup, linear");
+  }
+
+  @Test
+  void theResolvedConfigurationIsWrittenBesideTheRunAndReadBack(@TempDir Path folder) {
+    TrainConfig config = parse(LEAST, "checkpoints.output_dir='2024'", "training.max_steps=3");
+    new ConfigFile(config).write(folder.resolve("out"));
+    assertThat(TrainConfig.read(folder.resolve("out/config.yaml"), List.of())).isEqualTo(config);
   }
 
   @Test
