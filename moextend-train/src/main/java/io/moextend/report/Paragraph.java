@@ -1,0 +1,4 @@
+package io.moextend.report;
+
+/** Running text. */
+public record Paragraph(String text) implements Block {}
