@@ -1,0 +1,122 @@
+package io.moextend.data;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.data.SampleOrder.Position;
+import java.util.ArrayDeque;
+import java.util.Deque;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Makes batches ahead of the step that needs them, in order, without end: epoch follows epoch. One
+ * thread takes; workers make at most {@code ahead} batches more than were taken.
+ */
+public final class BatchLoader implements AutoCloseable {
+  /** Makes one batch; called by several threads at once. */
+  public interface Source {
+    /**
+     * @param indexes of the batch's samples
+     */
+    Batch batch(int[] indexes);
+  }
+
+  private static final long CLOSING_SECONDS = 60;
+
+  private final Source source;
+  private final SampleOrder order;
+  private final Share share;
+  private final int ahead;
+  private final ExecutorService workers;
+  private final Deque<Future<Batch>> coming = new ArrayDeque<>();
+  private Position taken;
+  private Position asked;
+  private int[] epoch;
+
+  /**
+   * @param from where a run starts or goes on; {@link #position} of the run before
+   * @param threads that make batches
+   * @param ahead batches made or in the making beyond those taken, at least 1
+   */
+  @MustBeClosed
+  public BatchLoader(
+      Source source, SampleOrder order, Share share, Position from, int threads, int ahead) {
+    if (threads < 1 || ahead < 1) {
+      throw new DataException(
+          "loader threads=%d, ahead=%d: both must be at least 1".formatted(threads, ahead));
+    }
+    if (from.offset() >= order.size()) {
+      throw new DataException(
+          "the run stands at sample %d of an epoch of %d; has the dataset changed?"
+              .formatted(from.offset(), order.size()));
+    }
+    this.source = source;
+    this.order = order;
+    this.share = share;
+    this.ahead = ahead;
+    this.taken = from;
+    this.asked = from;
+    this.epoch = order.epoch(from.epoch());
+    this.workers =
+        Executors.newFixedThreadPool(
+            threads, Thread.ofPlatform().daemon().name("data-", 0).factory());
+  }
+
+  /**
+   * Waits for the next batch.
+   *
+   * @throws DataException that a worker met; taking again meets it again
+   */
+  public Batch next() {
+    while (coming.size() < ahead) {
+      int[] indexes = share.indexes(epoch, asked);
+      coming.add(workers.submit(() -> source.batch(indexes)));
+      Position after = share.after(asked, order);
+      if (after.epoch() != asked.epoch()) {
+        epoch = order.epoch(after.epoch());
+      }
+      asked = after;
+    }
+    Batch batch = wait(coming.element());
+    coming.remove();
+    taken = share.after(taken, order);
+    return batch;
+  }
+
+  private static Batch wait(Future<Batch> future) {
+    try {
+      return future.get();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new DataException("stopped while waiting for data", e);
+    } catch (ExecutionException e) {
+      switch (e.getCause()) {
+        case DataException wrong -> throw new DataException(String.valueOf(wrong.getMessage()), e);
+        case Error error -> throw error;
+        case null, default ->
+            throw new IllegalStateException("making a batch failed: " + e.getCause(), e);
+      }
+    }
+  }
+
+  /** Where the batch that {@link #next} gives next begins; to be saved with a checkpoint. */
+  public Position position() {
+    return taken;
+  }
+
+  /** Stops the workers and waits for them. */
+  @Override
+  public void close() {
+    workers.shutdownNow();
+    try {
+      if (!workers.awaitTermination(CLOSING_SECONDS, TimeUnit.SECONDS)) {
+        throw new IllegalStateException(
+            "data workers are still busy after " + CLOSING_SECONDS + " s");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}
