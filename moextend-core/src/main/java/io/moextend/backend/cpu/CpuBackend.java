@@ -1,0 +1,118 @@
+package io.moextend.backend.cpu;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.array.Memory;
+import io.moextend.array.ShapeException;
+import io.moextend.backend.Backend;
+import java.lang.foreign.MemorySegment;
+import java.util.Set;
+
+/** All kernels of the CPU, by theme in the interfaces it is put together from. Calls wait. */
+final class CpuBackend
+    implements Backend,
+        CpuProducts,
+        CpuNorms,
+        CpuElements,
+        CpuRows,
+        CpuAttention,
+        CpuRouting,
+        CpuLosses,
+        CpuUpdates {
+  private final CpuDevice cpu;
+
+  @MustBeClosed
+  CpuBackend(CpuDevice cpu) {
+    this.cpu = cpu;
+  }
+
+  @Override
+  public CpuDevice cpu() {
+    return cpu;
+  }
+
+  @Override
+  public String name() {
+    return "cpu";
+  }
+
+  @Override
+  public String device() {
+    return "oneDNN %s, %d-bit vectors, %d thread%s%s"
+        .formatted(
+            cpu.library().isa(),
+            Floats.SPECIES.vectorBitSize(),
+            cpu.workers().count(),
+            cpu.workers().count() == 1 ? "" : "s",
+            cpu.library().isa().multipliesBf16() ? "" : "; bf16 is multiplied in f32");
+  }
+
+  @Override
+  public Set<DType> computeTypes() {
+    return Set.of(DType.F32, DType.BF16);
+  }
+
+  @Override
+  public Memory memory() {
+    return cpu.memory();
+  }
+
+  @Override
+  public void copyIn(Array to, MemorySegment from) {
+    CpuArray array = CpuArray.into(to);
+    sameBytes(array, from);
+    MemorySegment.copy(from, 0, CpuArray.ALL, array.address(), array.bytes());
+  }
+
+  @Override
+  public void copyOut(Array from, MemorySegment to) {
+    CpuArray array = CpuArray.of(from);
+    sameBytes(array, to);
+    MemorySegment.copy(CpuArray.ALL, array.address(), to, 0, array.bytes());
+  }
+
+  @Override
+  public Array wrap(Arena arena, DType dtype, MemorySegment memory, long... shape) {
+    if (!memory.isNative()) {
+      Array copy = arena.allocate(dtype, shape);
+      copyIn(copy, memory);
+      return copy;
+    }
+    var array = new CpuArray(dtype, shape, new Mapped(memory), memory.address(), null);
+    sameBytes(array, memory);
+    return array;
+  }
+
+  @Override
+  public void synchronize() {
+    // Every call has finished before it returned.
+  }
+
+  @Override
+  public void close() {
+    cpu.close();
+  }
+
+  /** Memory of somebody else's; the segment is kept so that it is not unmapped meanwhile. */
+  private record Mapped(MemorySegment memory) implements CpuArray.Block {
+    @Override
+    public boolean isLive() {
+      return memory.scope().isAlive();
+    }
+
+    @Override
+    public boolean isReadOnly() {
+      return true;
+    }
+  }
+
+  private static void sameBytes(CpuArray array, MemorySegment host) {
+    if (array.bytes() != host.byteSize()) {
+      throw new ShapeException(
+          "%s takes %d bytes, the host memory has %d"
+              .formatted(array, array.bytes(), host.byteSize()));
+    }
+  }
+}

@@ -1,0 +1,222 @@
+package io.moextend.backend.cpu;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.array.ShapeException;
+import io.moextend.backend.Dispatch;
+import io.moextend.backend.RoutingKernels;
+
+/** Routing, a token at a time. Rows are short; what counts is that nothing goes over the host. */
+interface CpuRouting extends RoutingKernels {
+  CpuDevice cpu();
+
+  @Override
+  default Array softmax(Arena to, Array logits) {
+    CpuArray a = CpuArray.of(logits);
+    int width = CpuDevice.count(logits.dim(-1));
+    CpuArray out = CpuDevice.allocate(to, logits.dtype(), logits.shape());
+    cpu()
+        .forRows(
+            width == 0 ? 0 : logits.size() / width,
+            width,
+            (lane, r) -> {
+              float[] row = lane.floats(0, width);
+              Floats.load(a, (long) r * width, width, row);
+              float sum = VectorMath.expTo(row, VectorMath.max(row, width), width);
+              VectorMath.scale(row, 1 / sum, width);
+              Floats.store(row, width, out, (long) r * width);
+            });
+    return out;
+  }
+
+  @Override
+  default Array softmaxBackward(Arena to, Array dProbabilities, Array probabilities) {
+    CpuArray d = CpuArray.of(dProbabilities);
+    CpuArray p = CpuArray.of(probabilities);
+    dProbabilities.require("dProbabilities", probabilities.shape());
+    int width = CpuDevice.count(probabilities.dim(-1));
+    CpuArray out = CpuDevice.allocate(to, probabilities.dtype(), probabilities.shape());
+    cpu()
+        .forRows(
+            width == 0 ? 0 : probabilities.size() / width,
+            width,
+            (lane, r) -> {
+              float[] g = lane.floats(0, width);
+              float[] row = lane.floats(1, width);
+              Floats.load(d, (long) r * width, width, g);
+              Floats.load(p, (long) r * width, width, row);
+              float mean = VectorMath.dot(g, row, width);
+              for (int i = 0; i < width; i++) {
+                g[i] = row[i] * (g[i] - mean);
+              }
+              Floats.store(g, width, out, (long) r * width);
+            });
+    return out;
+  }
+
+  @Override
+  default Array topK(Arena to, Array scores, int k) {
+    CpuArray a = CpuArray.of(scores);
+    scores.require("scores", -1, -1);
+    int experts = CpuDevice.count(scores.dim(1));
+    if (k < 1 || k > experts) {
+      throw new ShapeException("top %d of %d".formatted(k, experts));
+    }
+    CpuArray out = CpuDevice.allocate(to, DType.I32, scores.dim(0), k);
+    cpu()
+        .forRows(
+            scores.dim(0),
+            (long) experts * k,
+            (lane, r) -> {
+              float[] row = lane.floats(0, experts);
+              Floats.load(a, (long) r * experts, experts, row);
+              for (int j = 0; j < k; j++) {
+                int best = largest(row, experts);
+                out.setInt((long) r * k + j, best);
+                row[best] = Float.NaN; // taken
+              }
+            });
+    return out;
+  }
+
+  /** The first largest that is not NaN; where all are, the first. */
+  private static int largest(float[] row, int n) {
+    int best = 0;
+    for (int i = 1; i < n; i++) {
+      if (row[i] > row[best] || (Float.isNaN(row[best]) && !Float.isNaN(row[i]))) {
+        best = i;
+      }
+    }
+    return best;
+  }
+
+  @Override
+  default Array pick(Arena to, Array scores, Array chosen, boolean normalise) {
+    CpuArray s = CpuArray.of(scores, DType.F32);
+    CpuArray c = CpuArray.of(chosen, DType.I32);
+    chosen.require("chosen", scores.dim(0), -1);
+    int experts = CpuDevice.count(scores.dim(1));
+    int k = CpuDevice.count(chosen.dim(1));
+    CpuArray out = CpuDevice.allocate(to, DType.F32, chosen.shape());
+    cpu()
+        .forRows(
+            scores.dim(0),
+            8L * k,
+            (lane, t) -> {
+              float sum = normalise ? pickedSum(s, c, t, experts, k) : 1;
+              for (int j = 0; j < k; j++) {
+                long at = (long) t * k + j;
+                out.setFloat(at, s.floatAt((long) t * experts + c.intAt(at)) / sum);
+              }
+            });
+    return out;
+  }
+
+  private static float pickedSum(CpuArray s, CpuArray c, int t, int experts, int k) {
+    float sum = 0;
+    for (int j = 0; j < k; j++) {
+      sum += s.floatAt((long) t * experts + c.intAt((long) t * k + j));
+    }
+    return sum;
+  }
+
+  /** Normalised: d s_c = (d_c - Σ_j d_j w_j) / sum, with w the normalised weights. */
+  @Override
+  default Array pickBackward(
+      Arena to, Array dPicked, Array scores, Array chosen, boolean normalise) {
+    CpuArray d = CpuArray.of(dPicked, DType.F32);
+    CpuArray s = CpuArray.of(scores, DType.F32);
+    CpuArray c = CpuArray.of(chosen, DType.I32);
+    dPicked.require("dPicked", chosen.shape());
+    int experts = CpuDevice.count(scores.dim(1));
+    int k = CpuDevice.count(chosen.dim(1));
+    CpuArray out = CpuDevice.allocate(to, DType.F32, scores.shape());
+    cpu()
+        .forRows(
+            scores.dim(0),
+            experts + 8L * k,
+            (lane, t) -> {
+              out.clear((long) t * experts, experts);
+              float sum = normalise ? pickedSum(s, c, t, experts, k) : 1;
+              float mean = 0;
+              for (int j = 0; normalise && j < k; j++) {
+                long at = (long) t * k + j;
+                mean += d.floatAt(at) * s.floatAt((long) t * experts + c.intAt(at)) / sum;
+              }
+              for (int j = 0; j < k; j++) {
+                long at = (long) t * k + j;
+                long score = (long) t * experts + c.intAt(at);
+                out.setFloat(score, out.floatAt(score) + (d.floatAt(at) - mean) / sum);
+              }
+            });
+    return out;
+  }
+
+  @Override
+  default Dispatch dispatch(Arena to, Array chosen, int experts) {
+    CpuArray c = CpuArray.of(chosen, DType.I32);
+    chosen.require("chosen", -1, -1);
+    int tokens = CpuDevice.count(chosen.dim(0));
+    int k = CpuDevice.count(chosen.dim(1));
+    int rows = CpuDevice.count(chosen.size());
+    int[] next = new int[experts + 1];
+    for (int i = 0; i < rows; i++) {
+      int expert = c.intAt(i);
+      if (expert < 0 || expert >= experts) {
+        throw new ShapeException(
+            "token %d chose expert %d of %d".formatted(i / k, expert, experts));
+      }
+      next[expert + 1]++;
+    }
+    for (int e = 0; e < experts; e++) {
+      next[e + 1] += next[e];
+    }
+    CpuArray source = CpuDevice.allocate(to, DType.I32, rows);
+    CpuArray slot = CpuDevice.allocate(to, DType.I32, rows);
+    CpuArray offsets = CpuDevice.allocate(to, DType.I32, experts + 1L);
+    for (int e = 0; e <= experts; e++) {
+      offsets.setInt(e, next[e]);
+    }
+    for (int i = 0; i < rows; i++) {
+      int row = next[c.intAt(i)]++;
+      source.setInt(row, i / k);
+      slot.setInt(i, row);
+    }
+    return new Dispatch(chosen, source, slot, offsets, tokens, k, experts);
+  }
+
+  @Override
+  default Array permute(Arena to, Array x, Dispatch dispatch) {
+    CpuArray a = CpuArray.of(x);
+    CpuArray source = CpuArray.of(dispatch.source(), DType.I32);
+    x.require("x", dispatch.tokens(), -1);
+    long width = x.dim(1);
+    CpuArray out = CpuDevice.allocate(to, x.dtype(), dispatch.rows(), width);
+    cpu()
+        .forRows(
+            dispatch.rows(),
+            width,
+            (lane, r) -> CpuArray.copy(a, source.intAt(r) * width, out, r * width, width));
+    return out;
+  }
+
+  @Override
+  default Array permuteBackward(Arena to, Array dRows, Dispatch dispatch) {
+    return new Combination(cpu(), dispatch, dRows).sum(to, null);
+  }
+
+  @Override
+  default Array combine(Arena to, Array rows, Array weights, Dispatch dispatch) {
+    weights.require("weights", dispatch.tokens(), dispatch.topK());
+    return new Combination(cpu(), dispatch, rows).sum(to, CpuArray.of(weights, DType.F32));
+  }
+
+  @Override
+  default CombineGradients combineBackward(
+      Arena to, Array dOut, Array rows, Array weights, Dispatch dispatch) {
+    weights.require("weights", dispatch.tokens(), dispatch.topK());
+    return new Combination(cpu(), dispatch, rows)
+        .backward(to, dOut, CpuArray.of(weights, DType.F32));
+  }
+}

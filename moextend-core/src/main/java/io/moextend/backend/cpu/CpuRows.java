@@ -1,0 +1,245 @@
+package io.moextend.backend.cpu;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.array.ShapeException;
+import io.moextend.backend.RowKernels;
+import java.util.List;
+
+/** Moving rows and columns, mostly as copies of bytes. */
+interface CpuRows extends RowKernels {
+  CpuDevice cpu();
+
+  @Override
+  default Array gatherRows(Arena to, Array table, Array rows) {
+    CpuArray source = CpuArray.of(table);
+    table.require("table", -1, -1);
+    CpuArray index = index(rows, table.dim(0));
+    long width = table.dim(1);
+    CpuArray out = CpuDevice.allocate(to, table.dtype(), rows.size(), width);
+    cpu()
+        .forRows(
+            rows.size(),
+            width,
+            (lane, r) -> CpuArray.copy(source, index.intAt(r) * width, out, r * width, width));
+    return out;
+  }
+
+  /** Each worker owns some rows of the table and adds to them in the order of {@code rows}. */
+  @Override
+  default Array scatterRows(Arena to, Array dOut, Array rows, long tableRows) {
+    CpuArray d = CpuArray.of(dOut);
+    dOut.require("dOut", rows.size(), -1);
+    CpuArray index = index(rows, tableRows);
+    int width = CpuDevice.count(dOut.dim(1));
+    CpuArray out = CpuDevice.allocate(to, DType.F32, tableRows, width);
+    long share = Math.max(1, (tableRows + 63) / 64);
+    cpu()
+        .workers()
+        .run(
+            CpuDevice.count((tableRows + share - 1) / share),
+            (lane, i) -> {
+              long from = i * share;
+              long until = Math.min(tableRows, from + share);
+              out.clear(from * width, (until - from) * width);
+              float[] sum = lane.floats(0, width);
+              float[] row = lane.floats(1, width);
+              for (long r = 0; r < rows.size(); r++) {
+                long at = index.intAt(r);
+                if (at >= from && at < until) {
+                  Floats.load(out, at * width, width, sum);
+                  Floats.load(d, r * width, width, row);
+                  VectorMath.addTo(sum, 1, row, width);
+                  Floats.store(sum, width, out, at * width);
+                }
+              }
+            });
+    return out;
+  }
+
+  @Override
+  default Array replaceRows(Arena to, Array x, Array rows, Array values) {
+    CpuArray out = copyOf(to, x);
+    CpuArray index = index(rows, x.dim(0));
+    values.require("values", rows.size(), x.dim(1));
+    CpuArray source = CpuArray.of(values, x.dtype());
+    long width = x.dim(1);
+    cpu()
+        .forRows(
+            rows.size(),
+            width,
+            (lane, r) -> CpuArray.copy(source, r * width, out, index.intAt(r) * width, width));
+    return out;
+  }
+
+  @Override
+  default Array clearRows(Arena to, Array x, Array rows) {
+    CpuArray out = copyOf(to, x);
+    CpuArray index = index(rows, x.dim(0));
+    long width = x.dim(1);
+    cpu().forRows(rows.size(), width, (lane, r) -> out.clear(index.intAt(r) * width, width));
+    return out;
+  }
+
+  @Override
+  default Array columns(Arena to, Array x, long from, long until) {
+    CpuArray a = CpuArray.of(x);
+    x.require("x", -1, -1);
+    if (from < 0 || until < from || until > x.dim(1)) {
+      throw new ShapeException("columns [%d, %d) of %s".formatted(from, until, x));
+    }
+    long all = x.dim(1);
+    long width = until - from;
+    CpuArray out = CpuDevice.allocate(to, x.dtype(), x.dim(0), width);
+    cpu()
+        .forRows(
+            x.dim(0), width, (lane, r) -> CpuArray.copy(a, r * all + from, out, r * width, width));
+    return out;
+  }
+
+  @Override
+  default Array joinColumns(Arena to, List<Array> parts) {
+    Array first = parts.getFirst();
+    List<CpuArray> sources = parts.stream().map(p -> CpuArray.of(p, first.dtype())).toList();
+    parts.forEach(p -> p.require("a part", first.dim(0), -1));
+    long width = parts.stream().mapToLong(p -> p.dim(1)).sum();
+    CpuArray out = CpuDevice.allocate(to, first.dtype(), first.dim(0), width);
+    cpu()
+        .forRows(
+            first.dim(0),
+            width,
+            (lane, r) -> {
+              long at = r * width;
+              for (CpuArray part : sources) {
+                long n = part.dim(1);
+                CpuArray.copy(part, r * n, out, at, n);
+                at += n;
+              }
+            });
+    return out;
+  }
+
+  @Override
+  default Array joinRows(Arena to, List<Array> parts) {
+    Array first = parts.getFirst();
+    long width = first.dim(1);
+    long rows = parts.stream().mapToLong(p -> p.dim(0)).sum();
+    List<CpuArray> sources = parts.stream().map(p -> CpuArray.of(p, first.dtype())).toList();
+    parts.forEach(p -> p.require("a part", -1, width));
+    CpuArray out = CpuDevice.allocate(to, first.dtype(), rows, width);
+    long at = 0;
+    for (CpuArray part : sources) {
+      CpuArray target = (CpuArray) out.slice(at, at + part.dim(0));
+      cpu().convert(part, target);
+      at += part.dim(0);
+    }
+    return out;
+  }
+
+  @Override
+  default Array patches(Arena to, Array pixels, int size) {
+    CpuArray a = CpuArray.of(pixels);
+    pixels.require("pixels", -1, -1, -1, -1);
+    long channels = pixels.dim(1);
+    long height = pixels.dim(2);
+    long width = pixels.dim(3);
+    if (size < 1 || height % size != 0 || width % size != 0) {
+      throw new ShapeException("%s does not fall into patches of %d".formatted(pixels, size));
+    }
+    long across = width / size;
+    long each = height / size * across;
+    long length = channels * size * size;
+    CpuArray out = CpuDevice.allocate(to, pixels.dtype(), pixels.dim(0) * each, length);
+    cpu()
+        .forRows(
+            pixels.dim(0) * each,
+            length,
+            (lane, r) -> {
+              long image = r / each;
+              long top = r % each / across * size;
+              long left = r % each % across * size;
+              long at = r * length;
+              for (long c = 0; c < channels; c++) {
+                for (int y = 0; y < size; y++, at += size) {
+                  long from = ((image * channels + c) * height + top + y) * width + left;
+                  CpuArray.copy(a, from, out, at, size);
+                }
+              }
+            });
+    return out;
+  }
+
+  @Override
+  default Array rotate(
+      Arena to,
+      Array x,
+      long from,
+      int heads,
+      Array positions,
+      Array cos,
+      Array sin,
+      boolean inverse) {
+    CpuArray a = CpuArray.of(x);
+    CpuArray cosines = CpuArray.of(cos, DType.F32);
+    CpuArray sines = CpuArray.of(sin, DType.F32);
+    CpuArray position = index(positions, cos.dim(0));
+    positions.require("positions", x.dim(0));
+    sin.require("sin", cos.shape());
+    int half = CpuDevice.count(cos.dim(1));
+    int width = heads * 2 * half;
+    long all = x.dim(1);
+    if (from < 0 || from + width > all) {
+      throw new ShapeException(
+          "%d heads of %d from column %d on of %s".formatted(heads, 2 * half, from, x));
+    }
+    float sign = inverse ? -1 : 1;
+    CpuArray out = CpuDevice.allocate(to, x.dtype(), x.dim(0), width);
+    cpu()
+        .forRows(
+            x.dim(0),
+            width,
+            (lane, r) -> {
+              float[] row = lane.floats(0, width);
+              float[] c = lane.floats(1, half);
+              float[] s = lane.floats(2, half);
+              Floats.load(a, r * all + from, width, row);
+              Floats.load(cosines, (long) position.intAt(r) * half, half, c);
+              Floats.load(sines, (long) position.intAt(r) * half, half, s);
+              VectorMath.scale(s, sign, half);
+              for (int h = 0; h < heads; h++) {
+                turn(row, 2 * h * half, half, c, s);
+              }
+              Floats.store(row, width, out, (long) r * width);
+            });
+    return out;
+  }
+
+  private static void turn(float[] row, int first, int half, float[] c, float[] s) {
+    for (int i = 0; i < half; i++) {
+      float x1 = row[first + i];
+      float x2 = row[first + half + i];
+      row[first + i] = x1 * c[i] - x2 * s[i];
+      row[first + half + i] = x2 * c[i] + x1 * s[i];
+    }
+  }
+
+  private CpuArray copyOf(Arena to, Array x) {
+    x.require("x", -1, -1);
+    CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
+    cpu().convert(CpuArray.of(x), out);
+    return out;
+  }
+
+  /** Row numbers, checked before anything is read through them. */
+  private static CpuArray index(Array rows, long limit) {
+    CpuArray index = CpuArray.of(rows, DType.I32);
+    for (long i = 0; i < rows.size(); i++) {
+      int row = index.intAt(i);
+      if (row < 0 || row >= limit) {
+        throw new ShapeException("row number %d at %d, of %d rows".formatted(row, i, limit));
+      }
+    }
+    return index;
+  }
+}

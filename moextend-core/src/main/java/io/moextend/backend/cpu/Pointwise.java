@@ -1,0 +1,106 @@
+package io.moextend.backend.cpu;
+
+import io.moextend.backend.Activation;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+
+/** Activations and their derivatives over whole vectors of a buffer; what pads is overwritten. */
+final class Pointwise {
+  private static final int LANES = Floats.LANES;
+  private static final float QUICK = 1.702f;
+  private static final float ROOT = (float) Math.sqrt(2 / Math.PI);
+  private static final float CUBE = 0.044715f;
+  private static final float DENSITY = (float) (1 / Math.sqrt(2 * Math.PI));
+
+  private Pointwise() {}
+
+  /** out = f(x). */
+  static void apply(Activation kind, float[] x, float[] out, int n) {
+    switch (kind) {
+      case SILU -> {
+        for (int i = 0; i < n; i += LANES) {
+          FloatVector v = at(x, i);
+          v.mul(VectorMath.sigmoid(v)).intoArray(out, i);
+        }
+      }
+      case GELU -> {
+        for (int i = 0; i < n; i += LANES) {
+          FloatVector v = at(x, i);
+          v.mul(VectorMath.normal(v)).intoArray(out, i);
+        }
+      }
+      case QUICK_GELU -> {
+        for (int i = 0; i < n; i += LANES) {
+          FloatVector v = at(x, i);
+          v.mul(VectorMath.sigmoid(v.mul(QUICK))).intoArray(out, i);
+        }
+      }
+      case GELU_TANH -> {
+        for (int i = 0; i < n; i += LANES) {
+          FloatVector v = at(x, i);
+          // (1 + tanh u) / 2 is sigmoid(2u).
+          v.mul(VectorMath.sigmoid(inner(v))).intoArray(out, i);
+        }
+      }
+      case RELU -> {
+        for (int i = 0; i < n; i += LANES) {
+          at(x, i).max(0f).intoArray(out, i);
+        }
+      }
+    }
+  }
+
+  /** out = f'(x). */
+  static void derive(Activation kind, float[] x, float[] out, int n) {
+    switch (kind) {
+      case SILU -> {
+        for (int i = 0; i < n; i += LANES) {
+          FloatVector v = at(x, i);
+          slope(VectorMath.sigmoid(v), v).intoArray(out, i);
+        }
+      }
+      case GELU -> {
+        for (int i = 0; i < n; i += LANES) {
+          FloatVector v = at(x, i);
+          FloatVector density = VectorMath.exp(v.mul(v).mul(-0.5f)).mul(DENSITY);
+          v.fma(density, VectorMath.normal(v)).intoArray(out, i);
+        }
+      }
+      case QUICK_GELU -> {
+        for (int i = 0; i < n; i += LANES) {
+          FloatVector v = at(x, i);
+          FloatVector u = v.mul(QUICK);
+          slope(VectorMath.sigmoid(u), u).intoArray(out, i);
+        }
+      }
+      case GELU_TANH -> {
+        for (int i = 0; i < n; i += LANES) {
+          FloatVector v = at(x, i);
+          // x times the derivative of inner(x)
+          FloatVector by = v.mul(v.mul(v).mul(3 * CUBE).add(1f)).mul(2 * ROOT);
+          slope(VectorMath.sigmoid(inner(v)), by).intoArray(out, i);
+        }
+      }
+      case RELU -> {
+        for (int i = 0; i < n; i += LANES) {
+          FloatVector v = at(x, i);
+          FloatVector zero = FloatVector.zero(Floats.SPECIES);
+          zero.blend(1f, v.compare(VectorOperators.GT, 0f)).intoArray(out, i);
+        }
+      }
+    }
+  }
+
+  /** s + by·s·(1 - s): the derivative of x·s(u(x)) where by = x·u'(x). */
+  private static FloatVector slope(FloatVector s, FloatVector by) {
+    return s.sub(s.mul(s)).fma(by, s);
+  }
+
+  private static FloatVector inner(FloatVector v) {
+    return v.mul(v.mul(v).mul(CUBE).add(1f)).mul(2 * ROOT);
+  }
+
+  private static FloatVector at(float[] x, int i) {
+    return FloatVector.fromArray(Floats.SPECIES, x, i);
+  }
+}
