@@ -1,5 +1,6 @@
 package io.moextend.report;
 
+import java.util.Arrays;
 import java.util.List;
 
 /** The markup of each kind of block. */
@@ -51,22 +52,25 @@ final class Blocks {
     // a scrolled region must be reachable by keyboard, and then needs a name
     out.open(
         "div", "class", "scroll", "tabindex", 0, "role", "region", "aria-label", table.caption());
-    out.open("table").element("caption", table.caption()).open("thead").open("tr");
+    boolean numbersAlone = table.columns().stream().allMatch(Table.Column::isNumeric);
+    if (numbersAlone) {
+      out.open("table", "class", "numbers");
+    } else {
+      out.open("table");
+    }
+    out.element("caption", table.caption()).open("thead").open("tr");
     for (Table.Column column : table.columns()) {
-      if (column.isNumeric()) {
-        out.element("th", column.name(), "scope", "col", "class", "n");
-      } else {
-        out.element("th", column.name(), "scope", "col");
-      }
+      out.open("th", attributes(!numbersAlone && column.isNumeric(), "scope", "col"));
+      out.text(column.name()).close("th");
     }
     out.close("tr").close("thead").open("tbody");
     for (int i = 0; i < table.rows().size(); i++) {
-      row(out, table, i);
+      row(out, table, i, numbersAlone);
     }
     out.close("tbody").close("table").close("div");
   }
 
-  private static void row(Html out, Table table, int index) {
+  private static void row(Html out, Table table, int index, boolean numbersAlone) {
     if (table.cutAfter() == index + 1) {
       out.open("tr", "class", "cut");
     } else {
@@ -74,18 +78,23 @@ final class Blocks {
     }
     List<String> cells = table.rows().get(index);
     for (int c = 0; c < cells.size(); c++) {
-      boolean numeric = table.columns().get(c).isNumeric();
-      if (c == 0) {
-        Object[] attributes =
-            numeric ? new Object[] {"scope", "row", "class", "n"} : new Object[] {"scope", "row"};
-        out.element("th", cells.get(c), attributes);
-      } else if (numeric) {
-        out.element("td", cells.get(c), "class", "n");
-      } else {
-        out.element("td", cells.get(c));
-      }
+      boolean isClassed = !numbersAlone && table.columns().get(c).isNumeric();
+      String tag = c == 0 ? "th" : "td";
+      out.open(tag, c == 0 ? attributes(isClassed, "scope", "row") : attributes(isClassed));
+      out.text(cells.get(c)).close(tag);
     }
     out.close("tr").line();
+  }
+
+  /** A table of numbers alone is styled as a whole; that keeps large ones small. */
+  private static Object[] attributes(boolean isClassed, Object... others) {
+    if (!isClassed) {
+      return others;
+    }
+    Object[] all = Arrays.copyOf(others, others.length + 2);
+    all[others.length] = "class";
+    all[others.length + 1] = "n";
+    return all;
   }
 
   private static void gallery(Html out, String caption, List<Gallery.Picture> pictures) {

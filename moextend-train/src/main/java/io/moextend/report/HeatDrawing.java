@@ -8,16 +8,18 @@ import java.util.Locale;
 final class HeatDrawing {
   private static final int LEFT = 64;
   private static final int TOP = 36;
-  private static final int KEY_HEIGHT = 40;
+  private static final int KEY_HEIGHT = 52;
   private static final int KEY_STEPS = 14; // of the colour legend, 7 a side where there are two
   private static final int FULL_WIDTH = 560; // what the cells share
 
   /** At full shade text in the page's ink can still be read on the cell. */
   private static final double FULL_SHADE = 0.7;
 
+  private static final int CELL_HEIGHT = 20;
+  private static final int ROOM_FOR_A_NUMBER = 34;
+
   private final HeatMap map;
   private final int cellWidth;
-  private final int cellHeight = 20;
   private final double most;
 
   private HeatDrawing(HeatMap map) {
@@ -38,7 +40,7 @@ final class HeatDrawing {
 
   private void draw(Html out) {
     int width = LEFT + map.columns() * cellWidth + 22;
-    int height = TOP + map.rows() * cellHeight + KEY_HEIGHT;
+    int height = TOP + map.rows() * CELL_HEIGHT + KEY_HEIGHT;
     out.open("figure").element("figcaption", map.title());
     if (!map.key().isEmpty()) {
       out.element("p", map.key(), "class", "note");
@@ -48,7 +50,7 @@ final class HeatDrawing {
         "viewBox",
         "0 0 " + width + " " + height,
         "class",
-        map.shade() == HeatMap.Shade.AROUND_ZERO ? "heat around" : "heat",
+        style(),
         "style",
         "max-width:" + Math.max(width, 260) + "px",
         "role",
@@ -60,7 +62,7 @@ final class HeatDrawing {
       row(out, r);
     }
     frames(out);
-    colourKey(out, TOP + map.rows() * cellHeight + 14);
+    colourKey(out, TOP + map.rows() * CELL_HEIGHT + 14);
     out.close("svg");
     numbers(out);
     out.close("figure");
@@ -77,42 +79,42 @@ final class HeatDrawing {
   }
 
   private void row(Html out, int r) {
-    int top = TOP + r * cellHeight;
     String name = (map.markedRows().contains(r) ? "\u25B8 " : "") + r;
     String style = map.markedRows().contains(r) ? "e strong" : "e";
-    out.element("text", name, "class", style, "x", LEFT - 8, "y", top + 14);
-    for (int c = 0; c < map.columns(); c++) {
-      double value = map.values().get(r).get(c);
-      int left = LEFT + c * cellWidth;
-      cell(out, left, top, value);
+    out.open("g", "transform", "translate(" + LEFT + " " + (TOP + r * CELL_HEIGHT) + ")");
+    out.element("text", name, "class", style, "x", -8, "y", 14);
+    List<Double> values = map.values().get(r);
+    for (int c = 0; c < values.size(); c++) {
+      String value = map.unit().format(values.get(c));
+      rectangle(out, colour(values.get(c)), c * cellWidth, cellWidth - 1, shade(values.get(c)));
       out.element(
-          "title",
-          "%s %d, %s %d: %s"
-              .formatted(map.rowName(), r, map.columnName(), c, map.unit().format(value)));
+          "title", "%s %d, %s %d: %s".formatted(map.rowName(), r, map.columnName(), c, value));
       out.close("rect");
-      if (cellWidth >= 34) {
-        int middle = left + cellWidth / 2;
-        out.element("text", map.unit().bare(value), "class", "v", "x", middle, "y", top + 14);
-      }
     }
-    out.line();
+    if (cellWidth >= ROOM_FOR_A_NUMBER) {
+      out.open("text", "class", "v", "y", 14);
+      for (int c = 0; c < values.size(); c++) {
+        int middle = c * cellWidth + cellWidth / 2;
+        out.element("tspan", map.unit().bare(values.get(c)), "x", middle);
+      }
+      out.close("text");
+    }
+    out.close("g").line();
   }
 
-  private void cell(Html out, int left, int top, double value) {
+  private void rectangle(Html out, String style, int left, int width, String shade) {
     out.open(
         "rect",
         "class",
-        colour(value),
+        style,
         "x",
         left,
-        "y",
-        top,
         "width",
-        cellWidth - 1,
+        width,
         "height",
-        cellHeight - 1,
+        CELL_HEIGHT - 1,
         "fill-opacity",
-        shade(value));
+        shade);
   }
 
   private void frames(Html out) {
@@ -124,11 +126,11 @@ final class HeatDrawing {
               "x",
               LEFT + cell.column() * cellWidth,
               "y",
-              TOP + cell.row() * cellHeight,
+              TOP + cell.row() * CELL_HEIGHT,
               "width",
               cellWidth - 1,
               "height",
-              cellHeight - 1)
+              CELL_HEIGHT - 1)
           .close("rect");
     }
   }
@@ -143,27 +145,21 @@ final class HeatDrawing {
   private void colourKey(Html out, int top) {
     double least = map.shade() == HeatMap.Shade.AROUND_ZERO ? -most : 0;
     int step = 10;
+    out.open("g", "class", "key", "transform", "translate(" + LEFT + " " + top + ")");
     for (int i = 0; i < KEY_STEPS; i++) {
       double value = least + (most - least) * (i + 0.5) / KEY_STEPS;
-      out.open(
-              "rect",
-              "class",
-              colour(value),
-              "x",
-              LEFT + i * step,
-              "y",
-              top,
-              "width",
-              step,
-              "height",
-              9,
-              "fill-opacity",
-              shade(value))
-          .close("rect");
+      rectangle(out, colour(value), i * step, step, shade(value));
+      out.close("rect");
     }
-    out.element("text", map.unit().format(least), "x", LEFT, "y", top + 22);
+    out.close("g");
+    out.element("text", map.unit().format(least), "x", LEFT, "y", top + 33);
     int end = LEFT + KEY_STEPS * step;
-    out.element("text", map.unit().format(most), "class", "e", "x", end, "y", top + 22);
+    out.element("text", map.unit().format(most), "class", "e", "x", end, "y", top + 33);
+  }
+
+  private String style() {
+    String around = map.shade() == HeatMap.Shade.AROUND_ZERO ? " around" : "";
+    return "heat" + around + (cellWidth >= ROOM_FOR_A_NUMBER ? "" : " bare");
   }
 
   private static String colour(double value) {
@@ -171,22 +167,23 @@ final class HeatDrawing {
   }
 
   private String shade(double value) {
-    String text = String.format(Locale.ROOT, "%.2f", FULL_SHADE * Math.abs(value) / most);
+    double full = cellWidth >= ROOM_FOR_A_NUMBER ? FULL_SHADE : 1;
+    String text = String.format(Locale.ROOT, "%.2f", full * Math.abs(value) / most);
     return text.startsWith("0.") ? text.substring(1) : text;
   }
 
   private void numbers(Html out) {
     List<Table.Column> columns = new ArrayList<>();
-    columns.add(Table.Column.numbers(map.rowName()));
+    columns.add(Table.Column.numbers(map.rowName() + " \\ " + map.columnName()));
     for (int c = 0; c < map.columns(); c++) {
-      columns.add(Table.Column.numbers(map.columnName() + " " + c));
+      columns.add(Table.Column.numbers(Integer.toString(c)));
     }
     List<List<String>> rows = new ArrayList<>();
     for (int r = 0; r < map.rows(); r++) {
       List<String> row = new ArrayList<>();
       row.add(Integer.toString(r));
       for (double value : map.values().get(r)) {
-        row.add(map.unit().format(value));
+        row.add(map.unit().bare(value));
       }
       rows.add(row);
     }

@@ -17,10 +17,21 @@ public record LineChart(
   /** A value at a place. */
   public record Point(double x, double y) {}
 
+  /** How a line is drawn. */
+  public enum Stroke {
+    FULL,
+    /** Grey and thin: what a full line is the mean of. */
+    FAINT
+  }
+
   /** Points in the order of x. */
-  public record Series(String name, List<Point> points) {
+  public record Series(String name, List<Point> points, Stroke stroke) {
     public Series {
       points = List.copyOf(points);
+    }
+
+    public Series(String name, List<Point> points) {
+      this(name, points, Stroke.FULL);
     }
   }
 

@@ -11,10 +11,10 @@ import java.util.function.ToDoubleFunction;
 /** A {@link LineChart} as SVG. */
 final class LineDrawing {
   private static final int WIDTH = 600;
-  private static final int HEIGHT = 280;
+  private static final int HEIGHT = 290;
   private static final int LEFT = 58;
   private static final int RIGHT = 14;
-  private static final int TOP = 12;
+  private static final int TOP = 28;
   private static final int BOTTOM = 44;
 
   /** More columns of points than the drawing has pixels on a screen help nobody. */
@@ -41,7 +41,7 @@ final class LineDrawing {
     for (Series series : chart.series()) {
       List<Point> points = series.points().stream().filter(p -> isDrawn(chart, p)).toList();
       dropped += series.points().size() - points.size();
-      drawn.add(new Series(series.name(), points));
+      drawn.add(new Series(series.name(), points, series.stroke()));
     }
     out.open("figure").element("figcaption", chart.title());
     if (drawn.stream().allMatch(s -> s.points().isEmpty())) {
@@ -90,7 +90,7 @@ final class LineDrawing {
         description());
     grid(out);
     for (int i = 0; i < drawn.size(); i++) {
-      line(out, drawn.get(i), "s" + i);
+      line(out, drawn.get(i), style(i));
     }
     out.close("svg");
   }
@@ -99,10 +99,20 @@ final class LineDrawing {
     out.open("ul", "class", "legend");
     for (int i = 0; i < drawn.size(); i++) {
       out.open("li").open("svg", "viewBox", "0 0 26 8", "aria-hidden", "true");
-      out.open("path", "class", "s" + i, "d", "M0 4H26").close("path").close("svg");
+      out.open("path", "class", style(i), "d", "M0 4H26").close("path").close("svg");
       out.text(drawn.get(i).name()).close("li");
     }
     out.close("ul");
+  }
+
+  /** Full lines take the colours in turn. */
+  private String style(int series) {
+    if (drawn.get(series).stroke() == LineChart.Stroke.FAINT) {
+      return "faint";
+    }
+    long before =
+        drawn.subList(0, series).stream().filter(s -> s.stroke() == LineChart.Stroke.FULL).count();
+    return "s" + before;
   }
 
   private void grid(Html out) {
@@ -120,7 +130,7 @@ final class LineDrawing {
     }
     out.element("text", chart.xLabel(), "class", "e", "x", WIDTH - RIGHT, "y", HEIGHT - 5);
     String scale = chart.scale() == LineChart.Scale.LOG ? " (log)" : "";
-    out.element("text", chart.yLabel() + scale, "x", 2, "y", HEIGHT - 5);
+    out.element("text", chart.yLabel() + scale, "x", 2, "y", 13);
   }
 
   private void line(Html out, Series series, String style) {

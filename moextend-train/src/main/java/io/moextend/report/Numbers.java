@@ -20,7 +20,8 @@ public final class Numbers {
       return "0";
     }
     if (size < 1e-3) {
-      return minus(String.format(Locale.ROOT, "%.1e", value).replace("e-0", "e-"));
+      return minus(
+          String.format(Locale.ROOT, "%.1e", value).replace("e-0", "e-").replace(".0e", "e"));
     }
     String[] suffixes = {"", "k", "M", "G", "T"};
     int power = 0;

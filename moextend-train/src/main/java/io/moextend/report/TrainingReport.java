@@ -10,6 +10,8 @@ public final class TrainingReport {
   /** Steps averaged into one point of the smooth line, as a part of all steps. */
   private static final double SMOOTHED_PART = 0.03;
 
+  private static final int FEWEST_SMOOTHED = 40;
+
   private TrainingReport() {}
 
   /**
@@ -34,7 +36,7 @@ public final class TrainingReport {
     long steps = log.rows().isEmpty() ? 0 : log.rows().getLast().step();
     figures.add(new KeyFigures.Figure("Last step", Numbers.grouped(steps), ""));
     figure(figures, "Last loss", log.last("loss"), "");
-    figure(figures, "of it, language model", log.last("lm_loss"), "");
+    figure(figures, "Language-model part", log.last("lm_loss"), "");
     figure(figures, "Tokens per second", log.median("tokens_per_s"), "median");
     figure(figures, "Samples", log.last("samples"), "");
     List<Block> blocks = new ArrayList<>(List.of(new KeyFigures(figures)));
@@ -53,16 +55,10 @@ public final class TrainingReport {
   /** The loss and its parts. */
   public static Section losses(MetricsLog log) {
     List<Block> blocks = new ArrayList<>();
-    LineChart.Series loss = log.series("loss", "each step");
-    blocks.add(
-        chart(
-            "Loss",
-            "loss",
-            LineChart.Scale.LINEAR,
-            List.of(loss, new LineChart.Series("running mean", smooth(loss.points())))));
+    blocks.add(noisy(log, "loss", "Loss", LineChart.Scale.LINEAR));
     if (log.has("lm_loss") && log.has("aux_loss")) {
-      blocks.add(one(log, "lm_loss", "Language-model loss", LineChart.Scale.LINEAR));
-      blocks.add(one(log, "aux_loss", "Load-balancing loss", LineChart.Scale.LINEAR));
+      blocks.add(noisy(log, "lm_loss", "Language-model loss", LineChart.Scale.LINEAR));
+      blocks.add(noisy(log, "aux_loss", "Load-balancing loss", LineChart.Scale.LINEAR));
     }
     return new Section("Loss", blocks);
   }
@@ -71,7 +67,7 @@ public final class TrainingReport {
   public static Section optimization(MetricsLog log) {
     List<Block> blocks = new ArrayList<>();
     if (log.has("grad_norm")) {
-      blocks.add(one(log, "grad_norm", "Gradient norm before clipping", LineChart.Scale.LOG));
+      blocks.add(noisy(log, "grad_norm", "Gradient norm before clipping", LineChart.Scale.LOG));
     }
     if (log.has("learning_rate")) {
       blocks.add(one(log, "learning_rate", "Learning rate", LineChart.Scale.LINEAR));
@@ -82,7 +78,7 @@ public final class TrainingReport {
   /** Tokens per second. */
   public static Section speed(MetricsLog log) {
     return Section.of(
-        "Speed", one(log, "tokens_per_s", "Tokens per second", LineChart.Scale.LINEAR));
+        "Speed", noisy(log, "tokens_per_s", "Tokens per second", LineChart.Scale.LINEAR));
   }
 
   /** What the run was told. */
@@ -95,6 +91,21 @@ public final class TrainingReport {
             "All settings, defaults included",
             List.of(Table.Column.words("Setting"), Table.Column.words("Value")),
             rows));
+  }
+
+  /** Each step in grey below the running mean, where there are enough steps for one. */
+  private static LineChart noisy(MetricsLog log, String name, String title, LineChart.Scale scale) {
+    LineChart.Series steps = log.series(name, "each step");
+    if (steps.points().size() < FEWEST_SMOOTHED) {
+      return one(log, name, title, scale);
+    }
+    return chart(
+        title,
+        name,
+        scale,
+        List.of(
+            new LineChart.Series(steps.name(), steps.points(), LineChart.Stroke.FAINT),
+            new LineChart.Series("running mean", smooth(steps.points()))));
   }
 
   private static LineChart one(MetricsLog log, String name, String title, LineChart.Scale scale) {
@@ -111,12 +122,13 @@ public final class TrainingReport {
     int reach = (int) Math.ceil(points.size() * SMOOTHED_PART / 2);
     List<LineChart.Point> out = new ArrayList<>();
     for (int i = 0; i < points.size(); i++) {
-      int room = Math.min(reach, Math.min(i, points.size() - 1 - i));
+      int from = Math.max(0, i - reach);
+      int to = Math.min(points.size(), i + reach + 1);
       double sum = 0;
-      for (LineChart.Point p : points.subList(i - room, i + room + 1)) {
+      for (LineChart.Point p : points.subList(from, to)) {
         sum += p.y();
       }
-      out.add(new LineChart.Point(points.get(i).x(), sum / (2 * room + 1)));
+      out.add(new LineChart.Point(points.get(i).x(), sum / (to - from)));
     }
     return out;
   }
