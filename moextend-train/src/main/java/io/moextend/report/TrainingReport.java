@@ -19,7 +19,11 @@ public final class TrainingReport {
    * @param more sections that follow, e.g. on the frozen weights or a benchmark
    */
   public static HtmlReport of(
-      String title, String lead, MetricsLog log, Map<String, String> settings, List<Section> more) {
+      String title,
+      String lead,
+      MetricsHistory log,
+      Map<String, String> settings,
+      List<Section> more) {
     List<Section> sections = new ArrayList<>();
     sections.add(overview(log));
     sections.add(losses(log));
@@ -31,7 +35,7 @@ public final class TrainingReport {
   }
 
   /** The last loss, the steps, the speed. */
-  public static Section overview(MetricsLog log) {
+  public static Section overview(MetricsHistory log) {
     List<KeyFigures.Figure> figures = new ArrayList<>();
     long steps = log.rows().isEmpty() ? 0 : log.rows().getLast().step();
     figures.add(new KeyFigures.Figure("Last step", Numbers.grouped(steps), ""));
@@ -53,9 +57,12 @@ public final class TrainingReport {
   }
 
   /** The loss and its parts. */
-  public static Section losses(MetricsLog log) {
+  public static Section losses(MetricsHistory log) {
     List<Block> blocks = new ArrayList<>();
     blocks.add(noisy(log, "loss", "Loss", LineChart.Scale.LINEAR));
+    if (log.has("eval_loss")) {
+      blocks.add(one(log, "eval_loss", "Loss on held-out samples", LineChart.Scale.LINEAR));
+    }
     if (log.has("lm_loss") && log.has("aux_loss")) {
       blocks.add(noisy(log, "lm_loss", "Language-model loss", LineChart.Scale.LINEAR));
       blocks.add(noisy(log, "aux_loss", "Load-balancing loss", LineChart.Scale.LINEAR));
@@ -64,7 +71,7 @@ public final class TrainingReport {
   }
 
   /** Gradient norm and learning rate. */
-  public static Section optimization(MetricsLog log) {
+  public static Section optimization(MetricsHistory log) {
     List<Block> blocks = new ArrayList<>();
     if (log.has("grad_norm")) {
       blocks.add(noisy(log, "grad_norm", "Gradient norm before clipping", LineChart.Scale.LOG));
@@ -76,7 +83,7 @@ public final class TrainingReport {
   }
 
   /** Tokens per second. */
-  public static Section speed(MetricsLog log) {
+  public static Section speed(MetricsHistory log) {
     return Section.of(
         "Speed", noisy(log, "tokens_per_s", "Tokens per second", LineChart.Scale.LINEAR));
   }
@@ -94,7 +101,8 @@ public final class TrainingReport {
   }
 
   /** Each step in grey below the running mean, where there are enough steps for one. */
-  private static LineChart noisy(MetricsLog log, String name, String title, LineChart.Scale scale) {
+  private static LineChart noisy(
+      MetricsHistory log, String name, String title, LineChart.Scale scale) {
     LineChart.Series steps = log.series(name, "each step");
     if (steps.points().size() < FEWEST_SMOOTHED) {
       return one(log, name, title, scale);
@@ -108,7 +116,8 @@ public final class TrainingReport {
             new LineChart.Series("running mean", smooth(steps.points()))));
   }
 
-  private static LineChart one(MetricsLog log, String name, String title, LineChart.Scale scale) {
+  private static LineChart one(
+      MetricsHistory log, String name, String title, LineChart.Scale scale) {
     return chart(title, name, scale, List.of(log.series(name, name)));
   }
 

@@ -5,6 +5,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.djl.huggingface.tokenizers.HuggingFaceTokenizer;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.moextend.data.ChatTemplate;
+import io.moextend.data.EncodedSample;
+import io.moextend.data.Encoder;
+import io.moextend.data.ImageRoot;
+import io.moextend.data.KeptTurns;
+import io.moextend.data.OverLength;
+import io.moextend.data.SampleFile;
+import io.moextend.text.ImageTokens;
+import io.moextend.text.Tokenizer;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -23,6 +32,7 @@ import org.junit.jupiter.api.io.TempDir;
 
 class DemoDataTest {
   private static final long SEED = 11;
+  private static final int PATCHES = 36;
   private static final DemoData.Sizes SIZES = new DemoData.Sizes(96, 48, 800, 2400, 0.1);
 
   @TempDir static Path folder;
@@ -147,6 +157,32 @@ class DemoDataTest {
     assertThat(json(data.alignment())).hasSize(96);
     assertThat(json(data.instructions())).hasSize(96);
     assertThat(json(data.test())).hasSize(192);
+  }
+
+  @Test
+  void theEncoderTakesEverySampleAndLearnsTheAnswersAlone() {
+    try (Tokenizer own = Tokenizer.open(data.tokenizer().resolve("tokenizer.json"))) {
+      ImageTokens images =
+          new ImageTokens(own, DemoTokenizer.imageId(), PATCHES, ImageTokens.SlotContent.PADS);
+      Encoder encoder = new Encoder(images, ChatTemplate.INSTRUCT, 128, OverLength.REJECT);
+      ImageRoot root = new ImageRoot(data.root());
+      for (Path file :
+          List.of(data.alignment(), data.instructions(), data.test(), data.trainDialogues())) {
+        try (SampleFile samples = SampleFile.open(file, KeptTurns.ALL, root)) {
+          for (int i = 0; i < samples.size(); i++) {
+            EncodedSample row = encoder.encode(samples.read(i)).orElseThrow();
+            assertThat(row.ids()).doesNotContain(DemoTokenizer.UNKNOWN);
+            assertThat(row.spans()).hasSize(file.equals(data.trainDialogues()) ? 0 : 1);
+            assertThat(row.ids()[0]).isEqualTo(DemoTokenizer.START);
+            assertThat(row.ids()[row.length() - 1]).isEqualTo(DemoTokenizer.END);
+            if (file.equals(data.test())) {
+              // start, one answer, end; the prompt is <s> [INST] <image> 36 </image> … [/INST]
+              assertThat(row.lossPositions()).isBetween(2, 3);
+            }
+          }
+        }
+      }
+    }
   }
 
   @Test

@@ -8,6 +8,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -15,14 +17,15 @@ import java.util.OptionalDouble;
 import java.util.TreeMap;
 
 /**
- * What a run wrote to metrics.jsonl: one JSON object a step, whose {@code step} and other numbers
- * are kept by name. A run that started again from a checkpoint repeats steps; the last counts.
+ * What a run wrote to metrics.jsonl: JSON objects with a {@code step} and other numbers, which are
+ * kept by name. Lines of one step with different numbers, as of training and evaluation, are one
+ * row; a number that comes again, as after a new start from a checkpoint, replaces the first.
  *
  * @param rows in the order of their steps
- * @param repeatedSteps lines that a later line of the same step replaced
+ * @param repeatedSteps lines that replaced a number of an earlier line
  * @param cutLines 1 if the file ends in the middle of a line, as after a crash
  */
-public record MetricsLog(List<Row> rows, int repeatedSteps, int cutLines) {
+public record MetricsHistory(List<Row> rows, int repeatedSteps, int cutLines) {
   private static final JsonMapper JSON = new JsonMapper();
 
   /** The numbers of one step. */
@@ -30,16 +33,22 @@ public record MetricsLog(List<Row> rows, int repeatedSteps, int cutLines) {
     public Row {
       values = Map.copyOf(values);
     }
+
+    Row with(Row later) {
+      Map<String, Double> all = new HashMap<>(values);
+      all.putAll(later.values);
+      return new Row(step, all);
+    }
   }
 
-  public MetricsLog {
+  public MetricsHistory {
     rows = List.copyOf(rows);
   }
 
   /**
    * @throws ConfigException naming file and line, unless only the last line is cut short
    */
-  public static MetricsLog read(Path file) {
+  public static MetricsHistory read(Path file) {
     try {
       String text = Files.readString(file);
       return of(file.toString(), text.lines().toList(), text.endsWith("\n"));
@@ -52,7 +61,7 @@ public record MetricsLog(List<Row> rows, int repeatedSteps, int cutLines) {
    * @param name what to call the lines in an error
    * @param isWhole whether the last line was written to its end
    */
-  static MetricsLog of(String name, List<String> lines, boolean isWhole) {
+  static MetricsHistory of(String name, List<String> lines, boolean isWhole) {
     Map<Long, Row> byStep = new TreeMap<>();
     int repeated = 0;
     int cut = 0;
@@ -62,7 +71,12 @@ public record MetricsLog(List<Row> rows, int repeatedSteps, int cutLines) {
       }
       try {
         Row row = row(name + ":" + (i + 1), JSON.readTree(lines.get(i)));
-        repeated += byStep.put(row.step(), row) == null ? 0 : 1;
+        Row earlier = byStep.put(row.step(), row);
+        if (earlier != null) {
+          byStep.put(row.step(), earlier.with(row));
+          repeated +=
+              Collections.disjoint(earlier.values().keySet(), row.values().keySet()) ? 0 : 1;
+        }
       } catch (JsonProcessingException e) {
         if (i < lines.size() - 1 || isWhole) {
           throw new ConfigException(
@@ -71,7 +85,7 @@ public record MetricsLog(List<Row> rows, int repeatedSteps, int cutLines) {
         cut = 1;
       }
     }
-    return new MetricsLog(new ArrayList<>(byStep.values()), repeated, cut);
+    return new MetricsHistory(new ArrayList<>(byStep.values()), repeated, cut);
   }
 
   private static Row row(String where, JsonNode node) {
@@ -83,7 +97,7 @@ public record MetricsLog(List<Row> rows, int repeatedSteps, int cutLines) {
     node.properties()
         .forEach(
             field -> {
-              if (field.getValue().isNumber()) {
+              if (field.getValue().isNumber() && !field.getKey().equals("step")) {
                 values.put(field.getKey(), field.getValue().asDouble());
               }
             });

@@ -13,12 +13,12 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-class MetricsLogTest {
+class MetricsHistoryTest {
   @TempDir Path folder;
 
   @Test
   void afterARestartTheSecondTimeOfAStepCounts() throws IOException {
-    MetricsLog log =
+    MetricsHistory log =
         read(
             """
             {"step":1,"loss":3.0}
@@ -36,8 +36,24 @@ class MetricsLogTest {
   }
 
   @Test
+  void trainingAndEvaluationOfOneStepAreOneRow() throws IOException {
+    MetricsHistory log =
+        read(
+            """
+            {"step":1,"loss":3.0}
+            {"step":2,"loss":2.5}
+            {"step":2,"eval_loss":2.75}
+            {"step":3,"loss":2.0}
+            """);
+    assertThat(log.repeatedSteps()).isZero();
+    assertThat(log.series("loss", "loss").points()).hasSize(3);
+    assertThat(log.series("eval_loss", "").points()).containsExactly(new LineChart.Point(2, 2.75));
+    assertThat(report(log)).contains("Loss on held-out samples");
+  }
+
+  @Test
   void aLineCutShortByACrashIsLeftOutAndSaid() throws IOException {
-    MetricsLog log = read("{\"step\":1,\"loss\":3.0}\n{\"step\":2,\"lo");
+    MetricsHistory log = read("{\"step\":1,\"loss\":3.0}\n{\"step\":2,\"lo");
     assertThat(log.rows()).hasSize(1);
     assertThat(log.cutLines()).isEqualTo(1);
     assertThat(report(log)).contains("The last line of the log was cut short");
@@ -84,13 +100,13 @@ class MetricsLogTest {
     assertThat(smooth.getLast().y()).isLessThan(points.getLast().y());
   }
 
-  private MetricsLog read(String text) throws IOException {
+  private MetricsHistory read(String text) throws IOException {
     Path file = folder.resolve("metrics.jsonl");
     Files.writeString(file, text);
-    return MetricsLog.read(file);
+    return MetricsHistory.read(file);
   }
 
-  private static String report(MetricsLog log) {
+  private static String report(MetricsHistory log) {
     return TrainingReport.of("Run", "", log, Map.of("learningRate", "1.0e-3"), List.of()).html();
   }
 }
