@@ -9,8 +9,7 @@ import io.moextend.backend.RoutingKernels;
 import java.lang.foreign.MemorySegment;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
-import org.nd4j.linalg.api.ops.impl.transforms.custom.SoftMax;
-import org.nd4j.linalg.factory.Nd4j;
+import org.nd4j.linalg.ops.transforms.Transforms;
 
 /**
  * Routing by gathers. The choices are sorted on the host, which waits for them: here alone the
@@ -22,7 +21,12 @@ interface Nd4jRoutingKernels extends RoutingKernels {
     logits.require("logits", -1, -1);
     Array out = to.allocate(logits.dtype(), logits.shape());
     if (out.size() > 0) {
-      Nd4j.exec(new SoftMax(Nd4jArray.number(logits), Nd4jArray.of(out), -1));
+      // ND4J's own softmax gives NaN where a whole row is far below zero
+      try (var t = new Temporaries()) {
+        INDArray in = Nd4jArray.number(logits);
+        INDArray p = Nd4jArray.of(out).assign(in).subiColumnVector(t.keep(in.max(1)));
+        Transforms.exp(p, false).diviColumnVector(t.keep(p.sum(1)));
+      }
     }
     return out;
   }

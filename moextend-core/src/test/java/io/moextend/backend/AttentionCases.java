@@ -1,0 +1,132 @@
+package io.moextend.backend;
+
+import io.moextend.array.Array;
+import io.moextend.backend.AttentionKernels.Attention;
+import java.util.ArrayList;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+final class AttentionCases {
+  private AttentionCases() {}
+
+  private static Attention shape(
+      int batch,
+      int queries,
+      int keys,
+      int heads,
+      int keyHeads,
+      int size,
+      boolean causal,
+      int window) {
+    return new Attention(
+        batch, queries, keys, heads, keyHeads, size, 1 / Math.sqrt(size), causal, window);
+  }
+
+  static Stream<Case> cases() {
+    var cases = new ArrayList<Case>();
+    var shapes = new ArrayList<Attention>();
+    shapes.add(shape(1, 1, 1, 1, 1, 1, false, 0));
+    shapes.add(shape(2, 5, 5, 2, 2, 8, true, 0));
+    shapes.add(shape(2, 7, 7, 4, 2, 16, true, 0)); // grouped heads
+    shapes.add(shape(1, 9, 9, 6, 2, 10, false, 0));
+    shapes.add(shape(1, 1, 17, 4, 1, 32, true, 0)); // a step of generation
+    shapes.add(shape(2, 3, 11, 2, 1, 8, true, 0)); // keys that came before
+    shapes.add(shape(1, 33, 33, 2, 2, 24, true, 5));
+    shapes.add(shape(1, 4, 20, 2, 2, 8, true, 6));
+    shapes.add(shape(1, 6, 9, 2, 2, 8, false, 3));
+    shapes.add(shape(1, 150, 150, 2, 1, 8, true, 0)); // more than one block
+    shapes.add(shape(1, 140, 200, 1, 1, 64, false, 0));
+    shapes.add(shape(1, 300, 300, 1, 1, 8, true, 40));
+    for (Attention shape : shapes) {
+      cases.add(attend(shape, false, false));
+      cases.add(attend(shape, true, false));
+    }
+    cases.add(attend(shapes.get(2), false, true));
+    cases.add(attend(shapes.get(3), true, true));
+    cases.add(attend(shapes.get(9), true, true));
+    cases.add(nothingToSee());
+    cases.add(noSequences());
+    return cases.stream();
+  }
+
+  private static Case attend(Attention shape, boolean masked, boolean biased) {
+    return Case.of(
+        "attend",
+        shape + (masked ? " masked" : "") + (biased ? " biased" : ""),
+        t -> {
+          Array mask =
+              masked ? t.maskOf(firstKeySeen(t, shape), shape.batch(), shape.keys()) : null;
+          Array bias =
+              biased ? t.wideValues(shape.queryHeads(), shape.queries(), shape.keys()) : null;
+          bothWays(t, shape, mask, bias, true);
+        });
+  }
+
+  /** A random mask under which a query at the start of a causal sequence still sees a key. */
+  private static double[] firstKeySeen(Trial t, Attention shape) {
+    double[] mask = new double[shape.batch() * shape.keys()];
+    for (int i = 0; i < mask.length; i++) {
+      mask[i] = shape.window() > 0 || i % shape.keys() == 0 || t.random().nextInt(4) > 0 ? 1 : 0;
+    }
+    if (shape.window() > 2) { // every other key: some of each window stay
+      for (int i = 1; i < mask.length; i += 2) {
+        mask[i] = i % shape.keys() == 0 ? 1 : 0;
+      }
+    }
+    return mask;
+  }
+
+  /** Queries that see no key: all keys masked, left padding, more queries than keys. */
+  private static Case nothingToSee() {
+    return Case.of(
+        "attend",
+        "queries that see no key",
+        t -> {
+          Attention causal = shape(3, 5, 5, 4, 2, 8, true, 0);
+          double[] mask = {0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1};
+          bothWays(t, causal, t.maskOf(mask, 3, 5), null, false);
+          bothWays(t, shape(1, 9, 4, 2, 1, 8, true, 0), null, null, false);
+          bothWays(t, shape(1, 200, 20, 2, 1, 8, true, 3), null, null, false);
+        });
+  }
+
+  private static Case noSequences() {
+    return Case.of(
+        "attend",
+        "no sequences",
+        t -> bothWays(t, shape(0, 5, 5, 2, 1, 8, true, 0), null, null, true));
+  }
+
+  private static void bothWays(
+      Trial t, Attention shape, @Nullable Array mask, @Nullable Array bias, boolean logs) {
+    long rows = (long) shape.batch() * shape.queries();
+    long width = (long) shape.queryHeads() * shape.headSize();
+    long keyRows = (long) shape.batch() * shape.keys();
+    long keyWidth = (long) shape.keyHeads() * shape.headSize();
+    Array q = t.values(rows, width);
+    Array k = t.values(keyRows, keyWidth);
+    Array v = t.values(keyRows, keyWidth);
+    Array dOut = t.values(rows, width);
+    Backend b = t.backend();
+    var attended = b.attend(t.arena(), shape, q, k, v, mask, bias);
+    t.loosely("out", attended.out(), t.compute(), 2, rows, width);
+    if (logs) {
+      t.result(
+          "logSumExp",
+          attended.logSumExp(),
+          t.wide(),
+          shape.batch(),
+          shape.queryHeads(),
+          shape.queries());
+    }
+    var d = b.attendBackward(t.arena(), shape, dOut, q, k, v, attended, mask, bias, bias != null);
+    // probabilities, gradients of scores and the result itself may be rounded on the way
+    t.loosely("dQ", d.dQ(), t.compute(), 4, rows, width);
+    t.loosely("dK", d.dK(), t.compute(), 4, keyRows, keyWidth);
+    t.loosely("dV", d.dV(), t.compute(), 4, keyRows, keyWidth);
+    Array dBias = d.dBias();
+    if (dBias != null) {
+      t.rounded("dBias", dBias, shape.queryHeads(), shape.queries(), shape.keys());
+    }
+  }
+}

@@ -1,0 +1,160 @@
+package io.moextend.backend.plain;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.backend.AttentionKernels;
+import org.jspecify.annotations.Nullable;
+
+interface PlainAttentionKernels extends AttentionKernels {
+  /** One query head of one sequence against all keys: places of its numbers in the arrays. */
+  record Head(Attention shape, int sequence, int head) {
+    int queryRow(int query) {
+      return sequence * shape.queries() + query;
+    }
+
+    int keyRow(int key) {
+      return sequence * shape.keys() + key;
+    }
+
+    int queryColumn(int i) {
+      return head * shape.headSize() + i;
+    }
+
+    int keyColumn(int i) {
+      return head * shape.keyHeads() / shape.queryHeads() * shape.headSize() + i;
+    }
+
+    int perQuery(int query) {
+      return (sequence * shape.queryHeads() + head) * shape.queries() + query;
+    }
+
+    int biasAt(int query, int key) {
+      return (head * shape.queries() + query) * shape.keys() + key;
+    }
+
+    boolean sees(int query, int key, @Nullable Array mask) {
+      int at = shape.keys() - shape.queries() + query;
+      boolean past = !shape.causal() || key <= at;
+      boolean near = shape.window() == 0 || key > at - shape.window();
+      return past && near && (mask == null || PlainArray.of(mask).get(keyRow(key)) != 0);
+    }
+
+    double score(int query, int key, Array q, Array k, @Nullable Array bias) {
+      double dot = 0;
+      for (int i = 0; i < shape.headSize(); i++) {
+        dot +=
+            PlainArray.of(q).get(queryRow(query), queryColumn(i))
+                * PlainArray.of(k).get(keyRow(key), keyColumn(i));
+      }
+      return dot * shape.scale() + (bias == null ? 0 : PlainArray.of(bias).get(biasAt(query, key)));
+    }
+  }
+
+  @Override
+  default Attended attend(
+      Arena to,
+      Attention shape,
+      Array q,
+      Array k,
+      Array v,
+      @Nullable Array keyMask,
+      @Nullable Array bias) {
+    PlainArray out = zeros(to, q.shape());
+    PlainArray sums = zeros(to, shape.batch(), shape.queryHeads(), shape.queries());
+    for (Head head : heads(shape)) {
+      for (int query = 0; query < shape.queries(); query++) {
+        double sum = 0;
+        for (int key = 0; key < shape.keys(); key++) {
+          if (head.sees(query, key, keyMask)) {
+            double e = Math.exp(head.score(query, key, q, k, bias));
+            sum += e;
+            for (int i = 0; i < shape.headSize(); i++) {
+              out.add(
+                  head.queryRow(query),
+                  head.queryColumn(i),
+                  e * PlainArray.of(v).get(head.keyRow(key), head.keyColumn(i)));
+            }
+          }
+        }
+        sums.set(head.perQuery(query), Math.log(sum));
+        for (int i = 0; sum > 0 && i < shape.headSize(); i++) {
+          int row = head.queryRow(query);
+          out.set(row, head.queryColumn(i), out.get(row, head.queryColumn(i)) / sum);
+        }
+      }
+    }
+    return new Attended(out, sums);
+  }
+
+  @Override
+  default AttentionGradients attendBackward(
+      Arena to,
+      Attention shape,
+      Array dOut,
+      Array q,
+      Array k,
+      Array v,
+      Attended forward,
+      @Nullable Array keyMask,
+      @Nullable Array bias,
+      boolean wantBias) {
+    PlainArray dQ = zeros(to, q.shape());
+    PlainArray dK = zeros(to, k.shape());
+    PlainArray dV = zeros(to, v.shape());
+    PlainArray dBias = zeros(to, shape.queryHeads(), shape.queries(), shape.keys());
+    for (Head head : heads(shape)) {
+      for (int query = 0; query < shape.queries(); query++) {
+        int row = head.queryRow(query);
+        double along = 0;
+        for (int i = 0; i < shape.headSize(); i++) {
+          int column = head.queryColumn(i);
+          along +=
+              PlainArray.of(dOut).get(row, column) * PlainArray.of(forward.out()).get(row, column);
+        }
+        for (int key = 0; key < shape.keys(); key++) {
+          if (!head.sees(query, key, keyMask)) {
+            continue;
+          }
+          double logs = PlainArray.of(forward.logSumExp()).get(head.perQuery(query));
+          double p = Math.exp(head.score(query, key, q, k, bias) - logs);
+          int keyRow = head.keyRow(key);
+          double dP = 0;
+          for (int i = 0; i < shape.headSize(); i++) {
+            double d = PlainArray.of(dOut).get(row, head.queryColumn(i));
+            dP += d * PlainArray.of(v).get(keyRow, head.keyColumn(i));
+            dV.add(keyRow, head.keyColumn(i), p * d);
+          }
+          double dScore = p * (dP - along);
+          int at = head.biasAt(query, key);
+          dBias.set(at, dBias.get(at) + dScore);
+          for (int i = 0; i < shape.headSize(); i++) {
+            double scaled = dScore * shape.scale();
+            dQ.add(
+                row, head.queryColumn(i), scaled * PlainArray.of(k).get(keyRow, head.keyColumn(i)));
+            dK.add(
+                keyRow, head.keyColumn(i), scaled * PlainArray.of(q).get(row, head.queryColumn(i)));
+          }
+        }
+      }
+    }
+    return new AttentionGradients(dQ, dK, dV, wantBias ? dBias : null);
+  }
+
+  private static java.util.List<Head> heads(Attention shape) {
+    var heads = new java.util.ArrayList<Head>();
+    for (int sequence = 0; sequence < shape.batch(); sequence++) {
+      for (int head = 0; head < shape.queryHeads(); head++) {
+        heads.add(new Head(shape, sequence, head));
+      }
+    }
+    return heads;
+  }
+
+  private static PlainArray zeros(Arena to, long... shape) {
+    PlainArray zeros = PlainArray.of(to.allocate(io.moextend.array.DType.F64, shape));
+    for (int i = 0; i < zeros.size(); i++) {
+      zeros.set(i, 0);
+    }
+    return zeros;
+  }
+}
