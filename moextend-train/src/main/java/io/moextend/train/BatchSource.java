@@ -22,12 +22,12 @@ public interface BatchSource<B> {
 
   /**
    * @param epoch from 0
-   * @param batch micro-batches of this epoch that were handed out
+   * @param offset what of this epoch was handed out, in samples or batches as the source counts
    */
-  record Position(long epoch, long batch) {
+  record Position(long epoch, long offset) {
     public Position {
-      if (epoch < 0 || batch < 0) {
-        throw new IllegalArgumentException("epoch=" + epoch + ", batch=" + batch);
+      if (epoch < 0 || offset < 0) {
+        throw new IllegalArgumentException("epoch=" + epoch + ", offset=" + offset);
       }
     }
   }

@@ -2,6 +2,7 @@ package io.moextend.train;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.moextend.config.ConfigException;
+import io.moextend.data.OverLength;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -31,7 +32,7 @@ public record DataSection(
     @Nullable Path imageRoot,
     Format format,
     int maxLength,
-    OverLength overLength,
+    TooLong overLength,
     boolean firstTurnOnly,
     int dataloaderNumWorkers,
     boolean padToMax,
@@ -42,28 +43,33 @@ public record DataSection(
     long maxImagePixels) {
   /** How samples are written. */
   public enum Format {
-    /** Told from the first sample of each file. */
+    /** LLaVA's or MoExtend's way, told apart sample by sample. */
     @JsonProperty("auto")
-    AUTO,
-    /** LLaVA: {@code "image": "file.jpg"} and {@code <image>} in the text. */
-    @JsonProperty("llava")
-    LLAVA,
-    /** MoExtend: {@code <image>file.jpg</image>} in the text. */
-    @JsonProperty("moextend")
-    MOEXTEND
+    AUTO
   }
 
   /** What happens to a sample of more than maxLength tokens. */
-  public enum OverLength {
-    /** The run stops and names it. */
+  public enum TooLong {
+    /** It is an error that names the sample. */
     @JsonProperty("reject")
-    REJECT,
+    REJECT(OverLength.REJECT),
     /** It is left out and counted. */
     @JsonProperty("skip")
-    SKIP,
-    /** Its end is cut off, as published; one that would be cut in an image is left out. */
+    SKIP(OverLength.SKIP),
+    /** Its end is cut off, as published; a cut inside an image is an error. */
     @JsonProperty("truncate")
-    TRUNCATE
+    TRUNCATE(OverLength.TRUNCATE);
+
+    private final OverLength policy;
+
+    TooLong(OverLength policy) {
+      this.policy = policy;
+    }
+
+    /** The same, as the encoder knows it. */
+    public OverLength policy() {
+      return policy;
+    }
   }
 
   public DataSection {

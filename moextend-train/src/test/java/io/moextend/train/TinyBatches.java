@@ -36,13 +36,13 @@ final class TinyBatches implements BatchSource<TinyTask.Rows> {
   public TinyTask.Rows next() {
     List<Integer> order = new ArrayList<>(IntStream.range(0, targets.length).boxed().toList());
     Collections.shuffle(order, new Random(seed * 31 + position.epoch()));
-    int from = (int) position.batch() * size;
+    int from = (int) position.offset() * size;
     List<Integer> chosen = order.subList(from, from + size);
     boolean last = from + size == targets.length;
     position =
         last
             ? new Position(position.epoch() + 1, 0)
-            : new Position(position.epoch(), position.batch() + 1);
+            : new Position(position.epoch(), position.offset() + 1);
     return rows(chosen.stream().mapToInt(Integer::intValue).toArray());
   }
 

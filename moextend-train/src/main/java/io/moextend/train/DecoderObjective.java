@@ -1,0 +1,81 @@
+package io.moextend.train;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.autograd.GradientSink;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import io.moextend.backend.Backend;
+import io.moextend.data.Batch;
+import io.moextend.data.FeatureCache;
+import io.moextend.model.CausalLoss;
+import io.moextend.model.Decoder;
+import io.moextend.model.Watch;
+import org.jspecify.annotations.Nullable;
+
+/** A decoder and its loss over batches of samples. Each micro-batch has an arena of its own. */
+public final class DecoderObjective implements Objective<Batch> {
+  private final Backend backend;
+  private final Decoder model;
+  private final CausalLoss loss;
+  private final boolean checkpointing;
+  private final BatchImages images;
+
+  /**
+   * @param checkpointing true to run each layer again in the backward pass
+   * @param cache of image features, null = the tower runs every time
+   */
+  public DecoderObjective(
+      Backend backend,
+      Decoder model,
+      CausalLoss loss,
+      boolean checkpointing,
+      @Nullable FeatureCache cache) {
+    this.backend = backend;
+    this.model = model;
+    this.loss = loss;
+    this.checkpointing = checkpointing;
+    this.images = new BatchImages(backend, model, cache);
+  }
+
+  @Override
+  public Losses backpropagate(GradientSink gradients, Batch batch, double scale) {
+    try (Arena arena = backend.arena("micro-batch")) {
+      Tape tape = Tape.recording(backend, arena, gradients);
+      BatchOnDevice on = BatchOnDevice.of(backend, arena, batch, images.of(arena, batch));
+      CausalLoss.Terms terms = forward(tape, on);
+      Tensor total = terms.total();
+      Losses losses = losses(batch, on, terms);
+      if (total.requiresGrad()) {
+        Array d = arena.allocate(total.data().dtype(), 1);
+        backend.fillInto(d, scale);
+        tape.backward(total, d);
+      }
+      return losses;
+    }
+  }
+
+  @Override
+  public Losses evaluate(Batch batch) {
+    try (Arena arena = backend.arena("evaluation")) {
+      BatchOnDevice on = BatchOnDevice.of(backend, arena, batch, images.of(arena, batch));
+      return losses(batch, on, forward(Tape.off(backend, arena), on));
+    }
+  }
+
+  private CausalLoss.Terms forward(Tape tape, BatchOnDevice on) {
+    Decoder.Output output = model.forward(tape, on.input(), checkpointing, Watch.NONE);
+    return loss.of(tape, model, output, on.labels(), on.counted());
+  }
+
+  private Losses losses(Batch batch, BatchOnDevice on, CausalLoss.Terms terms) {
+    Tensor aux = terms.aux();
+    return new Losses(
+        backend.toDouble(terms.total().data()),
+        backend.toDouble(terms.languageModel().data()),
+        aux == null ? 0 : backend.toDouble(aux.data()),
+        on.tokens(),
+        batch.rows(),
+        terms.total().requiresGrad());
+  }
+}
