@@ -8,12 +8,15 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.Golden;
+import io.moextend.text.EncodedText;
+import io.moextend.text.ImageSpan;
 import io.moextend.text.ImageTokens;
 import io.moextend.text.ImageTokens.SlotContent;
 import io.moextend.text.SegmentPrefix;
 import io.moextend.text.Tokenizer;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.DynamicTest;
@@ -189,6 +192,30 @@ class EncoderTest {
           .hasMessage(
               "golden: sample 1: the words hold the image token <imgpad> themselves; write it"
                   + " otherwise");
+    }
+  }
+
+  @Test
+  void aPromptIsTheRowUpToTheLastAnswer() throws IOException {
+    try (Tokenizer tokenizer = real(SegmentPrefix.LEGACY)) {
+      Encoder encoder = encoder(tokenizer, 4, SlotContent.PADS, 200, OverLength.REJECT);
+      Sample sample = sample(conversation("<image>a.png</image> What?"));
+      int[] row = encoder.encode(sample).orElseThrow().ids();
+      int answer = tokenizer.encode("Yes.").length;
+      EncodedText prompt = encoder.prompt(sample);
+      assertThat(prompt.ids()).isEqualTo(Arrays.copyOf(row, row.length - answer - 1));
+      assertThat(prompt.spans()).isEqualTo(encoder.encode(sample).orElseThrow().spans());
+    }
+  }
+
+  @Test
+  void theFirstTurnAloneStandsBehindTheStart() throws IOException {
+    try (Tokenizer tokenizer = real(SegmentPrefix.FIRST_ONLY)) {
+      Encoder encoder = encoder(tokenizer, 3, SlotContent.PADS, 200, OverLength.REJECT);
+      EncodedText text = encoder.firstTurn(sample(conversation("a <image>x</image> b")));
+      assertThat(text.ids())
+          .containsExactly(1, 264, 28705, 32000, 32002, 32002, 32002, 32001, 287);
+      assertThat(text.spans()).containsExactly(new ImageSpan(4, 3, "x"));
     }
   }
 }
