@@ -24,8 +24,16 @@ class BatchLoaderTest {
     Arrays.fill(labels, EncodedSample.IGNORED);
     List<String> names = Arrays.stream(indexes).mapToObj(Integer::toString).toList();
     return new Batch(
-        indexes.length, 1, indexes, labels, new byte[indexes.length], new float[0], 1, List.of(),
-        names, 0);
+        indexes.length,
+        1,
+        indexes,
+        labels,
+        new byte[indexes.length],
+        new float[0],
+        1,
+        List.of(),
+        names,
+        0);
   }
 
   private static Batch slowly(int[] indexes) {
@@ -59,7 +67,8 @@ class BatchLoaderTest {
   void anEpochSeesEverySampleAndEpochsDiffer() {
     List<Integer> two = take(Share.alone(4), Position.START, 2, 12);
     int[] all = IntStream.range(0, 23).toArray();
-    assertThat(two.subList(0, 23)).containsExactlyInAnyOrder(Arrays.stream(all).boxed().toArray(Integer[]::new));
+    assertThat(two.subList(0, 23))
+        .containsExactlyInAnyOrder(Arrays.stream(all).boxed().toArray(Integer[]::new));
     // the last batch is filled from the epoch's beginning
     assertThat(two.get(23)).isEqualTo(two.get(0));
     assertThat(two.subList(24, 47)).containsExactlyInAnyOrderElementsOf(two.subList(0, 23));
@@ -73,8 +82,7 @@ class BatchLoaderTest {
     for (int stop = 0; stop < 12; stop++) {
       Position position;
       try (BatchLoader loader =
-          new BatchLoader(
-              BatchLoaderTest::slowly, ORDER, Share.alone(4), Position.START, 2, 4)) {
+          new BatchLoader(BatchLoaderTest::slowly, ORDER, Share.alone(4), Position.START, 2, 4)) {
         for (int i = 0; i < stop; i++) {
           assertThat(loader.next().rows()).isEqualTo(4);
         }
@@ -182,7 +190,6 @@ class BatchLoaderTest {
   @Test
   void aPositionBehindTheDatasetIsRefused() {
     assertThatThrownBy(() -> take(Share.alone(1), new Position(0, 23), 1, 1))
-        .hasMessage(
-            "the run stands at sample 23 of an epoch of 23; has the dataset changed?");
+        .hasMessage("the run stands at sample 23 of an epoch of 23; has the dataset changed?");
   }
 }

@@ -131,8 +131,7 @@ class EncoderTest {
       assertThat(
               encoder(tokenizer, 40, SlotContent.PADS, length - 1, OverLength.SKIP).encode(sample))
           .isEmpty();
-      assertThat(
-              encoder(tokenizer, 40, SlotContent.PADS, length, OverLength.REJECT).encode(sample))
+      assertThat(encoder(tokenizer, 40, SlotContent.PADS, length, OverLength.REJECT).encode(sample))
           .isPresent();
     }
   }
@@ -148,12 +147,12 @@ class EncoderTest {
       int start = whole.spans().getFirst().start();
       int end = whole.spans().getFirst().end();
       for (int maxLength = 2; maxLength < whole.length(); maxLength++) {
-        Encoder cutting =
-            encoder(tokenizer, 40, SlotContent.PADS, maxLength, OverLength.TRUNCATE);
+        Encoder cutting = encoder(tokenizer, 40, SlotContent.PADS, maxLength, OverLength.TRUNCATE);
         if (maxLength > start && maxLength <= end) {
           assertThatThrownBy(() -> cutting.encode(sample))
               .hasMessageStartingWith(
-                  "golden: sample 1: max length %d cuts through its image x.png".formatted(maxLength));
+                  "golden: sample 1: max length %d cuts through its image x.png"
+                      .formatted(maxLength));
         } else {
           EncodedSample cut = cutting.encode(sample).orElseThrow();
           assertThat(cut.length()).isEqualTo(maxLength);
@@ -213,8 +212,7 @@ class EncoderTest {
     try (Tokenizer tokenizer = real(SegmentPrefix.FIRST_ONLY)) {
       Encoder encoder = encoder(tokenizer, 3, SlotContent.PADS, 200, OverLength.REJECT);
       EncodedText text = encoder.firstTurn(sample(conversation("a <image>x</image> b")));
-      assertThat(text.ids())
-          .containsExactly(1, 264, 28705, 32000, 32002, 32002, 32002, 32001, 287);
+      assertThat(text.ids()).containsExactly(1, 264, 28705, 32000, 32002, 32002, 32002, 32001, 287);
       assertThat(text.spans()).containsExactly(new ImageSpan(4, 3, "x"));
     }
   }

@@ -104,8 +104,7 @@ class SampleFileTest {
 
   @Test
   void thePublishedPreparationKeepsTheFirstQuestionAndAnswer() throws IOException {
-    String json =
-        "[{%s}]".formatted(turns("human", "1", "gpt", "2", "human", "3", "gpt", "4"));
+    String json = "[{%s}]".formatted(turns("human", "1", "gpt", "2", "human", "3", "gpt", "4"));
     assertThat(read(json, KeptTurns.FIRST_ONLY).getFirst().turns()).hasSize(2);
     assertThat(read(json, KeptTurns.ALL).getFirst().turns()).hasSize(4);
   }
@@ -218,7 +217,12 @@ class SampleFileTest {
     StringBuilder json = new StringBuilder("[");
     for (int i = 0; i < 5000; i++) {
       String text = turns("human", "Frage " + i + " ö".repeat(i % 50), "gpt", "x");
-      json.append(i == 0 ? "" : ",").append("{\"id\": ").append(i).append(", ").append(text).append('}');
+      json.append(i == 0 ? "" : ",")
+          .append("{\"id\": ")
+          .append(i)
+          .append(", ")
+          .append(text)
+          .append('}');
     }
     Files.writeString(data, json.append(']'));
     try (SampleFile file = SampleFile.open(data, KeptTurns.ALL, null)) {

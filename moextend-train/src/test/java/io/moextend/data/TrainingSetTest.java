@@ -54,8 +54,7 @@ class TrainingSetTest {
               encoder(tokenizer, 440, 36, SlotContent.PATH_BYTES, 112, OverLength.REJECT),
               images,
               new ImageDecoder(),
-              ClipPreprocessing.read(
-                  Golden.path("moextend/vision_align/preprocessor_config.json")),
+              ClipPreprocessing.read(Golden.path("moextend/vision_align/preprocessor_config.json")),
               112,
               count -> {});
       Batch batch = set.batch(new int[] {0, 1, 2});
@@ -66,8 +65,7 @@ class TrainingSetTest {
       List<Integer> places = new ArrayList<>();
       for (Batch.Image image : batch.images()) {
         places.addAll(
-            List.of(
-                image.row(), image.firstSlot() - 1, image.firstSlot() + image.slots()));
+            List.of(image.row(), image.firstSlot() - 1, image.firstSlot() + image.slots()));
       }
       assertThat(places.stream().mapToInt(i -> i).toArray()).isEqualTo(wanted.longs("img_pos"));
     }
@@ -124,8 +122,7 @@ class TrainingSetTest {
     Path json = Golden.path("real/llava_photos.json");
     try (Tokenizer tokenizer = Tokenizer.open(REAL, SegmentPrefix.FIRST_ONLY);
         SampleFile file = SampleFile.open(json, KeptTurns.ALL, null)) {
-      Encoder skipping =
-          encoder(tokenizer, 32000, 576, SlotContent.PADS, 256, OverLength.SKIP);
+      Encoder skipping = encoder(tokenizer, 32000, 576, SlotContent.PADS, 256, OverLength.SKIP);
       TrainingSet texts = photos(file, skipping, 256);
       assertThat(texts.size()).isEqualTo(2);
       assertThat(texts.skipped()).isEqualTo(14);
@@ -133,8 +130,7 @@ class TrainingSetTest {
       assertThat(batch.samples().getFirst()).endsWith("(id t02)");
       assertThat(batch.length()).isEqualTo(256);
       assertThat(batch.pixels()).isEmpty();
-      Encoder rejecting =
-          encoder(tokenizer, 32000, 576, SlotContent.PADS, 256, OverLength.REJECT);
+      Encoder rejecting = encoder(tokenizer, 32000, 576, SlotContent.PADS, 256, OverLength.REJECT);
       assertThatThrownBy(() -> photos(file, rejecting, 0))
           .isInstanceOf(DataException.class)
           .hasMessageContaining("ids and max length is 256");

@@ -62,7 +62,8 @@ class ImageDecoderTest {
       ramp[i] = (byte) (255 * i / (colours - 1));
     }
     IndexColorModel grey = new IndexColorModel(bits, colours, ramp, ramp, ramp);
-    WritableRaster raster = Raster.createPackedRaster(DataBuffer.TYPE_BYTE, colours, 1, 1, bits, null);
+    WritableRaster raster =
+        Raster.createPackedRaster(DataBuffer.TYPE_BYTE, colours, 1, 1, bits, null);
     for (int i = 0; i < colours; i++) {
       raster.setSample(i, 0, 0, i);
     }
@@ -84,11 +85,7 @@ class ImageDecoderTest {
         .containsExactly(0x12, 0x12, 0x12, 0, 0, 0, 0xff, 0xff, 0xff);
     ComponentColorModel model =
         new ComponentColorModel(
-            ColorSpace.getInstance(ColorSpace.CS_sRGB),
-            false,
-            false,
-            1,
-            DataBuffer.TYPE_USHORT);
+            ColorSpace.getInstance(ColorSpace.CS_sRGB), false, false, 1, DataBuffer.TYPE_USHORT);
     WritableRaster raster = model.createCompatibleWritableRaster(1, 1);
     raster.setPixel(0, 0, new int[] {0x1234, 0xabcd, 0xff00});
     byte[] file = png(new BufferedImage(model, raster, false, null));
@@ -216,7 +213,9 @@ class ImageDecoderTest {
       rgb[i] = (byte) ('a' + i / 3);
     }
     RgbImage image = new RgbImage(3, 2, rgb);
-    String[] wanted = {"abcdef", "cbafed", "fedcba", "defabc", "adbecf", "daebfc", "fcebda", "cfbead"};
+    String[] wanted = {
+      "abcdef", "cbafed", "fedcba", "defabc", "adbecf", "daebfc", "fcebda", "cfbead"
+    };
     for (int orientation = 1; orientation <= 8; orientation++) {
       RgbImage turned = image.oriented(orientation);
       StringBuilder got = new StringBuilder();
@@ -248,7 +247,14 @@ class ImageDecoderTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"cat.jpg", "coffee.png", "hubble_cmyk.jpg", "camera_grey.jpg", "coffee_palette.png"})
+  @ValueSource(
+      strings = {
+        "cat.jpg",
+        "coffee.png",
+        "hubble_cmyk.jpg",
+        "camera_grey.jpg",
+        "coffee_palette.png"
+      })
   void aFileCutOffAnywhereIsRefusedByName(String name) throws IOException {
     byte[] whole = photo(name);
     for (int part = 0; part < 16; part++) {

@@ -67,8 +67,7 @@ class PreprocessorFileTest {
   void everySettingThatChangesNumbersIsReadOrRefused() throws IOException {
     assertThat(read(clip.toString())).isEqualTo(ClipPreprocessing.clip(24));
     refused(
-        clip.deepCopy().put("resample", 2).toString(),
-        "resample=2: only 3 (bicubic) is supported");
+        clip.deepCopy().put("resample", 2).toString(), "resample=2: only 3 (bicubic) is supported");
     refused(
         clip.deepCopy().put("do_normalize", false).toString(),
         "do_normalize=false: only true is supported");
