@@ -133,7 +133,9 @@ class TrainingSetTest {
       Encoder rejecting = encoder(tokenizer, 32000, 576, SlotContent.PADS, 256, OverLength.REJECT);
       assertThatThrownBy(() -> photos(file, rejecting, 0))
           .isInstanceOf(DataException.class)
-          .hasMessageContaining("ids and max length is 256");
+          .hasMessageContaining("sample 1 (id p01): it has ")
+          .hasMessageContaining("ids and max length is 256")
+          .hasMessageEndingWith("(and 13 samples more are wrong)");
       Encoder nothing = encoder(tokenizer, 32000, 576, SlotContent.PADS, 2, OverLength.SKIP);
       assertThatThrownBy(() -> photos(file, nothing, 0))
           .hasMessage("all 16 samples are longer than max length 2; raise it");
