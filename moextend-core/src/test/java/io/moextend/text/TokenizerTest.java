@@ -16,6 +16,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.DynamicTest;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
@@ -25,7 +27,23 @@ class TokenizerTest {
   private static final Path REAL = Golden.path("moextend/tokenizer/tokenizer.json");
   private static final Path TINY = Golden.path("moextend/tokenizer_tiny");
 
+  private static Tokenizer legacy;
+  private static Tokenizer firstOnly;
+
   @TempDir Path folder;
+
+  @BeforeAll
+  @SuppressWarnings("MustBeClosedChecker") // closed after all
+  static void open() {
+    legacy = Tokenizer.open(REAL, SegmentPrefix.LEGACY);
+    firstOnly = Tokenizer.open(REAL, SegmentPrefix.FIRST_ONLY);
+  }
+
+  @AfterAll
+  static void close() {
+    legacy.close();
+    firstOnly.close();
+  }
 
   private static JsonNode expected() throws IOException {
     return new ObjectMapper().readTree(Golden.path("moextend/tokenizer/expected.json").toFile());
@@ -54,8 +72,7 @@ class TokenizerTest {
     List<DynamicTest> tests = new ArrayList<>();
     for (String mode : List.of("tok_legacy", "tok_new")) {
       JsonNode wanted = expected.get(mode);
-      SegmentPrefix prefix =
-          wanted.get("legacy").asBoolean() ? SegmentPrefix.LEGACY : SegmentPrefix.FIRST_ONLY;
+      Tokenizer tokenizer = wanted.get("legacy").asBoolean() ? legacy : firstOnly;
       assertThat(wanted.get("cases")).hasSize(14);
       for (JsonNode one : wanted.get("cases")) {
         String text = one.get("text").asText();
@@ -63,16 +80,14 @@ class TokenizerTest {
             DynamicTest.dynamicTest(
                 mode + " " + text,
                 () -> {
-                  try (Tokenizer tokenizer = Tokenizer.open(REAL, prefix)) {
-                    ImageTokens images =
-                        new ImageTokens(tokenizer, 32000, span, SlotContent.PATH_BYTES);
-                    assertThat(images.encode(ImageMarkup.paths(text)).ids())
-                        .isEqualTo(ints(one.get("ids(special=False)")));
-                    TokenBuffer withStart = new TokenBuffer();
-                    withStart.add(tokenizer.bos());
-                    withStart.addAll(images.encode(ImageMarkup.paths(text)).ids());
-                    assertThat(withStart.toArray()).isEqualTo(ints(one.get("ids(special=True)")));
-                  }
+                  ImageTokens images =
+                      new ImageTokens(tokenizer, 32000, span, SlotContent.PATH_BYTES);
+                  assertThat(images.encode(ImageMarkup.paths(text)).ids())
+                      .isEqualTo(ints(one.get("ids(special=False)")));
+                  TokenBuffer withStart = new TokenBuffer();
+                  withStart.add(tokenizer.bos());
+                  withStart.addAll(images.encode(ImageMarkup.paths(text)).ids());
+                  assertThat(withStart.toArray()).isEqualTo(ints(one.get("ids(special=True)")));
                 }));
       }
     }
@@ -81,25 +96,23 @@ class TokenizerTest {
 
   @Test
   void padsFillTheSlotsAndThePathTravelsBeside() {
-    try (Tokenizer tokenizer = Tokenizer.open(REAL, SegmentPrefix.FIRST_ONLY)) {
-      ImageTokens images = new ImageTokens(tokenizer, 32000, 4, SlotContent.PADS);
-      EncodedText text =
-          images.encode(List.of(new Part.Image("a path.jpg"), new Part.Words("\nWhat is this?")));
-      assertThat(text.ids())
-          .containsExactly(32000, 32002, 32002, 32002, 32002, 32001, 13, 3195, 349, 456, 28804);
-      assertThat(text.spans()).containsExactly(new ImageSpan(1, 4, "a path.jpg"));
-    }
+    Tokenizer tokenizer = firstOnly;
+    ImageTokens images = new ImageTokens(tokenizer, 32000, 4, SlotContent.PADS);
+    EncodedText text =
+        images.encode(List.of(new Part.Image("a path.jpg"), new Part.Words("\nWhat is this?")));
+    assertThat(text.ids())
+        .containsExactly(32000, 32002, 32002, 32002, 32002, 32001, 13, 3195, 349, 456, 28804);
+    assertThat(text.spans()).containsExactly(new ImageSpan(1, 4, "a path.jpg"));
   }
 
   @Test
   void severalImagesInOneTextKeepTheirOrder() {
-    try (Tokenizer tokenizer = Tokenizer.open(REAL, SegmentPrefix.LEGACY)) {
-      ImageTokens images = new ImageTokens(tokenizer, 32000, 3, SlotContent.PADS);
-      EncodedText text = images.encode(ImageMarkup.paths("a<image>1</image><image>2</image> b"));
-      assertThat(text.spans()).containsExactly(new ImageSpan(3, 3, "1"), new ImageSpan(8, 3, "2"));
-      assertThat(text.ids()[2]).isEqualTo(32000);
-      assertThat(text.ids()[11]).isEqualTo(32001);
-    }
+    Tokenizer tokenizer = legacy;
+    ImageTokens images = new ImageTokens(tokenizer, 32000, 3, SlotContent.PADS);
+    EncodedText text = images.encode(ImageMarkup.paths("a<image>1</image><image>2</image> b"));
+    assertThat(text.spans()).containsExactly(new ImageSpan(3, 3, "1"), new ImageSpan(8, 3, "2"));
+    assertThat(text.ids()[2]).isEqualTo(32000);
+    assertThat(text.ids()[11]).isEqualTo(32001);
   }
 
   @Test
@@ -124,17 +137,15 @@ class TokenizerTest {
         assertThat(back.strip()).as(prefix.name()).isEqualTo(text);
       }
     }
-    try (Tokenizer tokenizer = Tokenizer.open(REAL, SegmentPrefix.FIRST_ONLY)) {
-      assertThat(tokenizer.decode(new int[] {1, 22557, 1526, 2})).isEqualTo("Hello world");
-    }
+    Tokenizer tokenizer = firstOnly;
+    assertThat(tokenizer.decode(new int[] {1, 22557, 1526, 2})).isEqualTo("Hello world");
   }
 
   @Test
   void nothingIsCutHoweverLongTheText() {
-    try (Tokenizer tokenizer = Tokenizer.open(REAL, SegmentPrefix.FIRST_ONLY)) {
-      int[] ids = tokenizer.encode("Hello world".repeat(1).concat(" Hello".repeat(30_000)));
-      assertThat(ids).hasSize(30_002).endsWith(22557);
-    }
+    Tokenizer tokenizer = firstOnly;
+    int[] ids = tokenizer.encode("Hello world".repeat(1).concat(" Hello".repeat(30_000)));
+    assertThat(ids).hasSize(30_002).endsWith(22557);
   }
 
   @Test
@@ -179,16 +190,15 @@ class TokenizerTest {
 
   @Test
   void aPathThatDoesNotFitIntoTheSlotsIsRefused() {
-    try (Tokenizer tokenizer = Tokenizer.open(REAL, SegmentPrefix.FIRST_ONLY)) {
-      ImageTokens images = new ImageTokens(tokenizer, 32000, 10, SlotContent.PATH_BYTES);
-      assertThat(images.encode(List.of(new Part.Image("12345678"))).ids())
-          .containsExactly(32000, 49, 50, 51, 52, 53, 54, 55, 56, 32002, 32002, 32001);
-      assertThatThrownBy(() -> images.encode(List.of(new Part.Image("123456789"))))
-          .isInstanceOf(TextException.class)
-          .hasMessage(
-              "the image path 123456789 has 9 bytes, and 10 slots take at most 8; shorten it, or"
-                  + " fill the slots with pads");
-    }
+    Tokenizer tokenizer = firstOnly;
+    ImageTokens images = new ImageTokens(tokenizer, 32000, 10, SlotContent.PATH_BYTES);
+    assertThat(images.encode(List.of(new Part.Image("12345678"))).ids())
+        .containsExactly(32000, 49, 50, 51, 52, 53, 54, 55, 56, 32002, 32002, 32001);
+    assertThatThrownBy(() -> images.encode(List.of(new Part.Image("123456789"))))
+        .isInstanceOf(TextException.class)
+        .hasMessage(
+            "the image path 123456789 has 9 bytes, and 10 slots take at most 8; shorten it, or"
+                + " fill the slots with pads");
   }
 
   @Test
@@ -202,11 +212,9 @@ class TokenizerTest {
 
   @Test
   void imageIdsThatMeanSomethingElseAreRefused() {
-    try (Tokenizer tokenizer = Tokenizer.open(REAL, SegmentPrefix.FIRST_ONLY)) {
-      assertThatThrownBy(() -> new ImageTokens(tokenizer, 31000, 5, SlotContent.PADS))
-          .hasMessageEndingWith(
-              "has 32000 ids and no <image> at 31000; set image_start_id to 32000 or more");
-    }
+    assertThatThrownBy(() -> new ImageTokens(firstOnly, 31000, 5, SlotContent.PADS))
+        .hasMessageEndingWith(
+            "has 32000 ids and no <image> at 31000; set image_start_id to 32000 or more");
     try (Tokenizer tokenizer = Tokenizer.open(TINY)) {
       assertThatThrownBy(() -> new ImageTokens(tokenizer, 439, 5, SlotContent.PADS))
           .hasMessageEndingWith("set image_start_id to 440");

@@ -54,12 +54,54 @@ public record Encoder(
     };
   }
 
+  /**
+   * What a model is asked: all turns up to the last of the user, without an end.
+   *
+   * @return a row of any length
+   */
+  public EncodedText prompt(Sample sample) {
+    List<Sample.Turn> turns = sample.turns();
+    int last = turns.size() - 1;
+    while (turns.get(last).role() != Sample.Role.USER) {
+      last--;
+    }
+    Row row = row(sample, turns.subList(0, last + 1));
+    return new EncodedText(row.ids.toArray(), row.spans);
+  }
+
+  /**
+   * The first turn alone behind {@code <s>}, without [INST]: what the published
+   * expert_distribution.py counts routes of.
+   *
+   * @return a row of any length
+   */
+  public EncodedText firstTurn(Sample sample) {
+    EncodedText text = encode(sample, sample.turns().getFirst());
+    TokenBuffer ids = new TokenBuffer();
+    ids.add(images.tokenizer().bos());
+    ids.addAll(text.ids());
+    return new EncodedText(
+        ids.toArray(), text.spans().stream().map(span -> span.shifted(1)).toList());
+  }
+
   /** The row however long it is. */
-  EncodedSample whole(Sample sample) {
+  private EncodedSample whole(Sample sample) {
+    Tokenizer tokenizer = images.tokenizer();
+    Row row = row(sample, sample.turns());
+    row.learnt(new int[] {tokenizer.eos()});
+    int[] ids = row.ids.toArray();
+    byte[] mask = new byte[ids.length];
+    for (int t = 0; t < ids.length; t++) {
+      mask[t] = (byte) (ids[t] == tokenizer.pad() ? 0 : 1);
+    }
+    return new EncodedSample(sample, ids, row.labels.toArray(), mask, row.spans);
+  }
+
+  private Row row(Sample sample, List<Sample.Turn> turns) {
     Tokenizer tokenizer = images.tokenizer();
     Row row = new Row();
     row.learnt(new int[] {tokenizer.bos()});
-    for (Sample.Turn turn : sample.turns()) {
+    for (Sample.Turn turn : turns) {
       EncodedText text = encode(sample, turn);
       switch (turn.role()) {
         case USER -> {
@@ -73,13 +115,7 @@ public record Encoder(
         case ASSISTANT -> row.learnt(text.ids());
       }
     }
-    row.learnt(new int[] {tokenizer.eos()});
-    int[] ids = row.ids.toArray();
-    byte[] mask = new byte[ids.length];
-    for (int t = 0; t < ids.length; t++) {
-      mask[t] = (byte) (ids[t] == tokenizer.pad() ? 0 : 1);
-    }
-    return new EncodedSample(sample, ids, row.labels.toArray(), mask, row.spans);
+    return row;
   }
 
   private EncodedText encode(Sample sample, Sample.Turn turn) {

@@ -93,7 +93,7 @@ final class SampleFormat {
     List<Turn> turns = new ArrayList<>();
     for (JsonNode turn : conversations) {
       String text = text(turn);
-      if (ImageMarkup.namesFiles(text) && text.contains("</image>")) {
+      if (ImageMarkup.namesFiles(text)) {
         throw wrong(
             "turn %d has </image> although \"image\" names the files; use one way of the two"
                 .formatted(turns.size() + 1));

@@ -9,6 +9,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
@@ -65,7 +66,21 @@ public final class TrainingSet {
           "fixed length=%d: must be 0 or at least max length=%d"
               .formatted(fixedLength, encoder.maxLength()));
     }
+    int[] usable = fitting(file, encoder, progress);
+    if (usable.length == 0) {
+      throw new DataException(
+          "all %d samples are longer than max length %d; raise it"
+              .formatted(file.size(), encoder.maxLength()));
+    }
+    int pad = encoder.images().tokenizer().pad();
+    Collator collator = new Collator(pad, fixedLength, preprocessing.size());
+    return new TrainingSet(file, encoder, images, decoder, preprocessing, collator, usable);
+  }
+
+  /** Looks at every sample, and names the first wrong one however the threads ran. */
+  private static int[] fitting(SampleFile file, Encoder encoder, LongConsumer progress) {
     AtomicLong seen = new AtomicLong();
+    ConcurrentSkipListMap<Integer, DataException> wrong = new ConcurrentSkipListMap<>();
     int[] usable =
         IntStream.range(0, file.size())
             .parallel()
@@ -75,17 +90,23 @@ public final class TrainingSet {
                   if (count % PROGRESS_EVERY == 0) {
                     progress.accept(count);
                   }
-                  return encoder.encode(file.read(index)).isPresent();
+                  try {
+                    return encoder.encode(file.read(index)).isPresent();
+                  } catch (DataException e) {
+                    wrong.put(index, e);
+                    return false;
+                  }
                 })
             .toArray();
-    if (usable.length == 0) {
-      throw new DataException(
-          "all %d samples are longer than max length %d; raise it"
-              .formatted(file.size(), encoder.maxLength()));
+    if (!wrong.isEmpty()) {
+      DataException first = wrong.firstEntry().getValue();
+      int more = wrong.size() - 1;
+      throw more == 0
+          ? first
+          : new DataException(
+              "%s (and %d samples more are wrong)".formatted(first.getMessage(), more), first);
     }
-    int pad = encoder.images().tokenizer().pad();
-    Collator collator = new Collator(pad, fixedLength, preprocessing.size());
-    return new TrainingSet(file, encoder, images, decoder, preprocessing, collator, usable);
+    return usable;
   }
 
   /** Samples that can be trained on. */

@@ -42,8 +42,11 @@ final class JpegColour {
           ink(rgb, samples[at + 3]);
         }
         case YCCK -> {
-          // stored inverted twice: the differences give RGB, of which ink is the complement
+          // the differences give RGB, whose complement is the stored ink
           ycc(samples, at, rgb);
+          for (int c = 0; c < 3; c++) {
+            rgb[c] = 255 - rgb[c];
+          }
           ink(rgb, samples[at + 3]);
         }
       }

@@ -116,7 +116,7 @@ final class JpegMarkers {
       return Colour.PLAIN;
     }
     if (components == 4) {
-      return adobeTransform == 2 ? Colour.YCCK : Colour.CMYK;
+      return adobeTransform == NO_ADOBE || adobeTransform == 0 ? Colour.CMYK : Colour.YCCK;
     }
     if (jfif) {
       return Colour.YCC;
