@@ -58,7 +58,7 @@ final class ScoreRow {
       sum = sum.add(e);
       store(e, type, to, i);
     }
-    return sum.reduceLanes(VectorOperators.ADD);
+    return VectorMath.total(sum);
   }
 
   /**

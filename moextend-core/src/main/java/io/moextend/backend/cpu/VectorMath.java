@@ -1,9 +1,12 @@
 package io.moextend.backend.cpu;
 
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -99,6 +102,29 @@ final class VectorMath {
     }
   }
 
+  private static final List<VectorShuffle<Float>> HALVES = halves();
+
+  private static List<VectorShuffle<Float>> halves() {
+    var shuffles = new ArrayList<VectorShuffle<Float>>();
+    for (int half = LANES / 2; half > 0; half /= 2) {
+      int offset = half;
+      shuffles.add(VectorShuffle.fromOp(SPECIES, i -> (i + offset) % LANES));
+    }
+    return List.copyOf(shuffles);
+  }
+
+  /**
+   * The sum of a vector's lanes, halves folded onto each other. Not reduceLanes: its order of
+   * addition is left open, and compiled and interpreted code do differ.
+   */
+  static float total(FloatVector v) {
+    FloatVector sum = v;
+    for (int i = 0; i < HALVES.size(); i++) {
+      sum = sum.add(sum.rearrange(HALVES.get(i)));
+    }
+    return sum.lane(0);
+  }
+
   /** Σ x; what pads the last vector must be 0, here and below. */
   static float sum(float[] x, int n) {
     FloatVector a = FloatVector.zero(SPECIES);
@@ -111,7 +137,7 @@ final class VectorMath {
     for (; i < n; i += LANES) {
       a = a.add(at(x, i));
     }
-    return a.add(b).reduceLanes(VectorOperators.ADD);
+    return total(a.add(b));
   }
 
   /** Σ x·y. */
@@ -126,7 +152,7 @@ final class VectorMath {
     for (; i < n; i += LANES) {
       a = at(x, i).fma(at(y, i), a);
     }
-    return a.add(b).reduceLanes(VectorOperators.ADD);
+    return total(a.add(b));
   }
 
   /** The largest of n values, -∞ for none; overwrites what pads the last vector with -∞. */
@@ -147,7 +173,7 @@ final class VectorMath {
       e.intoArray(x, i);
       sum = sum.add(e);
     }
-    return sum.reduceLanes(VectorOperators.ADD);
+    return total(sum);
   }
 
   /** x *= s. */
