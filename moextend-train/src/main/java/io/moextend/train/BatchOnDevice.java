@@ -8,6 +8,7 @@ import io.moextend.model.CausalLoss;
 import io.moextend.model.ModelInput;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,7 +68,7 @@ record BatchOnDevice(ModelInput input, CausalLoss.Labels labels, Array counted, 
         .flatMapToInt(
             image -> {
               int first = image.row() * batch.length() + image.firstSlot();
-              return java.util.stream.IntStream.range(first, first + image.slots());
+              return IntStream.range(first, first + image.slots());
             })
         .toArray();
   }

@@ -9,6 +9,7 @@ import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -144,7 +145,7 @@ public final class CheckpointStore {
   }
 
   /** Reads a checkpoint's state, then has every part take back its own. */
-  public RunState load(Path checkpoint, java.util.Map<String, String> identity) {
+  public RunState load(Path checkpoint, Map<String, String> identity) {
     RunState state = RunState.read(checkpoint);
     state.requireSame(checkpoint, identity);
     parts.forEach(part -> part.load(checkpoint, peers));

@@ -9,7 +9,6 @@ import io.moextend.checkpoint.SafetensorsWriter;
 import io.moextend.checkpoint.TensorData;
 import io.moextend.checkpoint.TensorStream;
 import io.moextend.shard.Optimizer;
-import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -45,7 +44,7 @@ public final class OptimizerFile implements CheckpointPart {
 
     @Override
     public void array(String name, Array values) {
-      tensors.add(HostCopy.stream(backend, name, values));
+      tensors.add(DeviceTensor.stream(backend, name, values));
     }
 
     @Override
@@ -92,26 +91,6 @@ public final class OptimizerFile implements CheckpointPart {
                     Arrays.toString(shape)));
       }
       return tensor;
-    }
-  }
-
-  /** Copies of device arrays, one at a time. */
-  static final class HostCopy {
-    private HostCopy() {}
-
-    static TensorStream stream(Backend backend, String name, Array values) {
-      return new TensorStream(
-          name,
-          values.dtype(),
-          values.shape(),
-          sink -> {
-            try (Arena memory = Arena.ofConfined()) {
-              var bytes =
-                  memory.allocate(Math.max(1, values.bytes()), 64).asSlice(0, values.bytes());
-              backend.copyOut(values, bytes);
-              sink.write(bytes);
-            }
-          });
     }
   }
 }

@@ -35,9 +35,7 @@ public final class TrainedWeights implements CheckpointPart {
   }
 
   private List<TensorStream> streams() {
-    return trained.stream()
-        .map(p -> OptimizerFile.HostCopy.stream(backend, p.name(), p.data()))
-        .toList();
+    return trained.stream().map(p -> DeviceTensor.stream(backend, p.name(), p.data())).toList();
   }
 
   @Override

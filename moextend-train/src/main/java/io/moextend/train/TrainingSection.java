@@ -2,7 +2,11 @@ package io.moextend.train;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.moextend.array.DType;
+import io.moextend.backend.LossKernels.BalanceForm;
 import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.FeedForwardConfig;
+import io.moextend.model.CausalLoss;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -96,5 +100,36 @@ public record TrainingSection(
           "training.num_train_epochs", numTrainEpochs, "makes %.0f steps".formatted(steps));
     }
     return (int) steps;
+  }
+
+  /**
+   * The loss this run minimises.
+   *
+   * @throws ConfigException where pooled is asked of layers with different numbers of experts
+   */
+  public CausalLoss loss(DecoderConfig model) {
+    CausalLoss published = CausalLoss.published(model);
+    BalanceForm form =
+        switch (balance) {
+          case AUTO -> published.form();
+          case PER_LAYER -> BalanceForm.PER_LAYER;
+          case POOLED -> pooled(model);
+        };
+    return new CausalLoss(
+        form, routerAuxLossCoef == null ? published.coefficient() : routerAuxLossCoef);
+  }
+
+  private static BalanceForm pooled(DecoderConfig model) {
+    if (model.feedForward() instanceof FeedForwardConfig.Experts experts) {
+      int extended = experts.extendedLayers().size();
+      if (extended > 0 && extended < model.layers()) {
+        throw new ConfigException(
+            "training.balance",
+            "pooled",
+            "%d of %d layers have one expert more, and unequal layers cannot be pooled; write per_layer"
+                .formatted(extended, model.layers()));
+      }
+    }
+    return BalanceForm.POOLED;
   }
 }

@@ -10,6 +10,7 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLGenerator;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import io.moextend.config.ConfigException;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
 import java.util.Comparator;
@@ -134,7 +135,7 @@ record YamlTree(String origin, ObjectNode root) {
 
   /** "; did you mean x?" where a known name is close, else the known names. */
   static String suggestion(String name, Iterator<String> knownNames) {
-    Collection<String> known = new java.util.ArrayList<>();
+    Collection<String> known = new ArrayList<>();
     knownNames.forEachRemaining(known::add);
     return known.stream()
         .min(Comparator.comparingInt(k -> distance(name, k)))

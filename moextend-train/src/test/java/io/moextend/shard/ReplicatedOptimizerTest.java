@@ -147,6 +147,29 @@ class ReplicatedOptimizerTest {
   }
 
   @Test
+  void updatesTooSmallForBf16AddUpInTheMasters() {
+    try (Backend cpu = Backends.open("cpu", new BackendProvider.Options(1, 0));
+        Arena memory = cpu.arena("weights")) {
+      Array ones = cpu.floats(memory, DType.BF16, new float[] {1, 1}, 1, 2);
+      var p = new Parameter("p", Parameter.Role.NEW_EXPERT, ones);
+      p.trainable(true);
+      Array gradient = cpu.floats(memory, DType.F32, new float[] {1, 1}, 1, 2);
+      ParameterLayout layout = ParameterLayout.of(List.of(p), 1);
+      try (var optimizer =
+          new ReplicatedOptimizer(cpu, layout, AdamW.PUBLISHED, Untouched.ZERO_GRADIENT)) {
+        optimizer.gradients().accept(p, gradient);
+        optimizer.step(1e-4, 0);
+        assertThat(cpu.toFloats(memory, ones)).as("after 1").containsExactly(1, 1);
+        for (int step = 2; step <= 100; step++) {
+          optimizer.gradients().accept(p, gradient);
+          optimizer.step(1e-4, 0);
+        }
+        assertThat(cpu.toFloats(memory, ones)).containsExactly(0.98828125f, 0.98828125f);
+      }
+    }
+  }
+
+  @Test
   void stateComesBackByName() {
     Parameter p = parameter("p", new float[] {1, 2}, 1, 2);
     ParameterLayout layout = ParameterLayout.of(List.of(p), 1);

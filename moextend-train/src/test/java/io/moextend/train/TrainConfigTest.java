@@ -4,7 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.moextend.Golden;
+import io.moextend.backend.LossKernels.BalanceForm;
 import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.model.CausalLoss;
 import io.moextend.optim.Schedule;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -195,5 +199,21 @@ class TrainConfigTest {
     assertThat(parse(LEAST, "training.seed=1").identity()).isNotEqualTo(identity);
     assertThat(parse(LEAST, "data.train_files=[b.json]").identity()).isNotEqualTo(identity);
     assertThat(parse(LEAST, "training.max_steps=9").identity()).isEqualTo(identity);
+  }
+
+  @Test
+  void theBalanceLossIsThePublishedOneUnlessToldOtherwise() {
+    DecoderConfig extended = HuggingFaceConfig.read(Golden.path("moextend/moextend_ft")).decoder();
+    assertThat(parse(LEAST).training().loss(extended))
+        .isEqualTo(new CausalLoss(BalanceForm.PER_LAYER, 0.001));
+    DecoderConfig plain = HuggingFaceConfig.read(Golden.path("hf/hf_mixtral")).decoder();
+    TrainConfig config =
+        parse(LEAST, "training.router_aux_loss_coef=0.5", "training.balance=per_layer");
+    assertThat(parse(LEAST).training().loss(plain))
+        .isEqualTo(new CausalLoss(BalanceForm.POOLED, 0.02));
+    assertThat(config.training().loss(plain)).isEqualTo(new CausalLoss(BalanceForm.PER_LAYER, 0.5));
+    assertThatThrownBy(() -> parse(LEAST, "training.balance=pooled").training().loss(extended))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("2 of 3 layers");
   }
 }
