@@ -104,9 +104,13 @@ class RealTrainerTest {
   }
 
   private List<StepReport> train(
-      Path checkpoint, Stage stage, List<Batch> batches, @Nullable FeatureCache cache) {
+      String backendName,
+      Path checkpoint,
+      Stage stage,
+      List<Batch> batches,
+      @Nullable FeatureCache cache) {
     var reports = new ArrayList<StepReport>();
-    try (Backend backend = Backends.open("nd4j", new BackendProvider.Options(2, 0));
+    try (Backend backend = Backends.open(backendName, new BackendProvider.Options(2, 0));
         OpenModel model =
             OpenModel.of(
                 CheckpointFolder.open(checkpoint),
@@ -142,12 +146,14 @@ class RealTrainerTest {
 
   @ParameterizedTest
   @CsvSource({
-    "align, vision_align, ALIGNMENT, false",
-    "align, vision_align, ALIGNMENT, true",
-    "finetune, moextend_ft_rand, FINETUNE, false"
+    "nd4j, align, vision_align, ALIGNMENT, false",
+    "cpu, align, vision_align, ALIGNMENT, false",
+    "nd4j, align, vision_align, ALIGNMENT, true",
+    "nd4j, finetune, moextend_ft_rand, FINETUNE, false",
+    "cpu, finetune, moextend_ft_rand, FINETUNE, false"
   })
   void lossesNormsAndRatesAreThoseOfTheRealTrainer(
-      String run, String model, Stage stage, boolean cached) throws IOException {
+      String backend, String run, String model, Stage stage, boolean cached) throws IOException {
     // The first epoch's order is in the reference file. The second's is not: of all orders this
     // one alone gives the recorded losses, and it is the same in both runs.
     List<Batch> batches =
@@ -158,7 +164,7 @@ class RealTrainerTest {
         cached
             ? new FeatureCache(folder.resolve("features"), "tiny", PATCHES, 24, (e, why) -> {})
             : null;
-    List<StepReport> got = train(Golden.path("moextend/" + model), stage, batches, cache);
+    List<StepReport> got = train(backend, Golden.path("moextend/" + model), stage, batches, cache);
     JsonNode want =
         new JsonMapper()
             .readTree(Golden.path("moextend/trainer_check.json").toFile())
