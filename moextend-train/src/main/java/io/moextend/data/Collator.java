@@ -49,8 +49,7 @@ public record Collator(int pad, int fixedLength, int imageSize) {
       for (ImageSpan span : sample.spans()) {
         Picture picture = pictures.get(images.size());
         images.add(
-            new Batch.Image(
-                row, span.firstSlot(), span.slots(), picture.file(), picture.sha256()));
+            new Batch.Image(row, span.firstSlot(), span.slots(), picture.file(), picture.sha256()));
       }
       lossPositions += sample.lossPositions();
     }

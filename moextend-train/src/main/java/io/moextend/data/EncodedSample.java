@@ -7,8 +7,8 @@ import java.util.List;
  * A sample as a row, not padded yet.
  *
  * @param ids [length]
- * @param labels [length], {@link #IGNORED} where nothing is learnt; the label at t is predicted from
- *     the ids before t
+ * @param labels [length], {@link #IGNORED} where nothing is learnt; the label at t is predicted
+ *     from the ids before t
  * @param mask [length], 0 where the id is the padding id: so too at the closing {@code </s>} of a
  *     tokenizer that pads with it, as in the original
  * @param spans its images, in order

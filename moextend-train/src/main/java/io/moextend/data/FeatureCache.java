@@ -20,8 +20,8 @@ import java.util.zip.CRC32C;
  * and all that changes the tower's answer, so a changed file, tower or preprocessing finds nothing.
  *
  * <p>An entry is a file: "MXFEAT01", rows and width as 32-bit numbers, CRC-32C of what follows,
- * rows * width f32 numbers; all little-endian. It appears under its name only when whole. Any number
- * of threads and processes may share a folder.
+ * rows * width f32 numbers; all little-endian. It appears under its name only when whole. Any
+ * number of threads and processes may share a folder.
  */
 public final class FeatureCache {
   /** Told of entries that could not be used. */
@@ -95,7 +95,8 @@ public final class FeatureCache {
       return refuse(entry, "its checksum is wrong");
     }
     float[] features = new float[rows * width];
-    bytes.slice(HEADER_BYTES, 4 * features.length)
+    bytes
+        .slice(HEADER_BYTES, 4 * features.length)
         .order(ByteOrder.LITTLE_ENDIAN)
         .asFloatBuffer()
         .get(features);

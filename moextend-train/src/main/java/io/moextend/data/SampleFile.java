@@ -93,7 +93,8 @@ public final class SampleFile implements AutoCloseable {
           Sample.where(file.toString(), size + 1L, ""),
           "it is no JSON: %s (line %d); mend or cut the file there"
               .formatted(
-                  e.getOriginalMessage(), e.getLocation() == null ? -1 : e.getLocation().getLineNr()),
+                  e.getOriginalMessage(),
+                  e.getLocation() == null ? -1 : e.getLocation().getLineNr()),
           e);
     } catch (IOException e) {
       throw new DataException("%s cannot be read: %s".formatted(file, e.getMessage()), e);
@@ -148,8 +149,7 @@ public final class SampleFile implements AutoCloseable {
     }
     ByteBuffer bytes = ByteBuffer.allocate(lengths[index]);
     try {
-      while (bytes.hasRemaining()
-          && channel.read(bytes, starts[index] + bytes.position()) >= 0) {}
+      while (bytes.hasRemaining() && channel.read(bytes, starts[index] + bytes.position()) >= 0) {}
       return SampleFormat.read(
           JSON.readTree(bytes.array(), 0, bytes.position()), file.toString(), index + 1L, kept);
     } catch (JsonProcessingException e) {

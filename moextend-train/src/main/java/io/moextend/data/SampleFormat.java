@@ -124,7 +124,8 @@ final class SampleFormat {
       default ->
           throw wrong(
               "turn %d is from %s; known are user, human, assistant, gpt"
-                  .formatted(number, turn.path("from").isMissingNode() ? "nobody" : turn.get("from")));
+                  .formatted(
+                      number, turn.path("from").isMissingNode() ? "nobody" : turn.get("from")));
     };
   }
 

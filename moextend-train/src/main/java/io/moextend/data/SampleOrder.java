@@ -18,7 +18,8 @@ public record SampleOrder(int size, long seed, boolean shuffled) {
 
     public Position {
       if (epoch < 0 || offset < 0) {
-        throw new DataException("a position needs epoch=%d, offset=%d from 0".formatted(epoch, offset));
+        throw new DataException(
+            "a position needs epoch=%d, offset=%d from 0".formatted(epoch, offset));
       }
     }
   }

@@ -14,9 +14,9 @@ import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
 
 /**
- * The samples of a file that fit, as batches. Opening encodes every sample once, so that one that is
- * too long is found before the first step and not in the middle of the night. Any number of threads
- * may make batches; the file stays the caller's to close.
+ * The samples of a file that fit, as batches. Opening encodes every sample once, so that one that
+ * is too long is found before the first step and not in the middle of the night. Any number of
+ * threads may make batches; the file stays the caller's to close.
  */
 public final class TrainingSet {
   private static final int PROGRESS_EVERY = 1000;
