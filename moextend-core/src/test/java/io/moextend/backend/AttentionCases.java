@@ -120,7 +120,8 @@ final class AttentionCases {
           shape.queries());
     }
     var d = b.attendBackward(t.arena(), shape, dOut, q, k, v, attended, mask, bias, bias != null);
-    // probabilities, gradients of scores and the result itself may be rounded on the way
+    // probabilities, gradients of scores and the result itself may be rounded on the way, and
+    // the gradient of a score is a difference of such numbers
     t.loosely("dQ", d.dQ(), t.compute(), 4, rows, width);
     t.loosely("dK", d.dK(), t.compute(), 4, keyRows, keyWidth);
     t.loosely("dV", d.dV(), t.compute(), 4, keyRows, keyWidth);

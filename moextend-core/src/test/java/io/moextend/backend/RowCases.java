@@ -24,7 +24,7 @@ final class RowCases {
     cases.add(join(new int[] {4, 3}, 0));
     cases.add(patches(1, 3, 4, 4, 2));
     cases.add(patches(2, 3, 28, 14, 7));
-    cases.add(patches(2, 1, 9, 7, 4)); // a rim that fits no patch
+    cases.add(patches(2, 1, 9, 12, 3));
     cases.add(patches(0, 3, 8, 8, 4));
     cases.add(rotate(6, 0, 2, 8, 20));
     cases.add(rotate(33, 5, 3, 10, 60));

@@ -186,6 +186,9 @@ final class Trial implements AutoCloseable {
   }
 
   /**
+   * A result whose rows may cancel to nearly nothing: it is compared relative to the largest number
+   * of the whole array.
+   *
    * @param loosened what the tolerance is multiplied by
    */
   void loosely(String name, Array array, DType dtype, double loosened, long... shape) {

@@ -13,6 +13,7 @@ final class HostCopy {
 
   static void in(Array to, MemorySegment from) {
     Nd4jArray own = Nd4jArray.own(to);
+    Nd4jArray.requireOwned(own);
     requireSize(to, from);
     if (to.size() == 0) {
       return;

@@ -71,6 +71,25 @@ final class Nd4jArray extends Array {
     return of(array);
   }
 
+  /** As {@link #of}, for an array that a kernel writes: refused where its memory is another's. */
+  static INDArray writable(Array array) {
+    requireOwned(own(array));
+    return of(array);
+  }
+
+  static void requireOwned(Nd4jArray array) {
+    if (array.isForeign()) {
+      throw new IllegalStateException(
+          "array %s shows memory of somebody else and is read-only; write into a copy"
+              .formatted(array));
+    }
+  }
+
+  /** True where the memory is not ND4J's but, say, a mapped file's. */
+  boolean isForeign() {
+    return foreign != null;
+  }
+
   /**
    * Throws unless arithmetic in {@code dtype} is this backend's; {@code what} names the culprit.
    */

@@ -82,12 +82,16 @@ final class Nd4jBackend
     HostCopy.out(from, to);
   }
 
+  /** Read in place on the CPU, where aligned to its element size; the memory has to outlive it. */
   @Override
   public Array wrap(Arena arena, DType dtype, MemorySegment memory, long... shape) {
     long bytes = Math.multiplyExact(Array.sizeOf(shape), (long) dtype.bytes());
     if (memory.byteSize() != bytes) {
       throw new ShapeException(
           "%d bytes of memory for an array of %d".formatted(memory.byteSize(), bytes));
+    }
+    if (ForeignMemory.readable(dtype, memory)) {
+      return ForeignMemory.show(dtype, memory, shape);
     }
     Array copy = arena.allocate(dtype, shape);
     copyIn(copy, memory);

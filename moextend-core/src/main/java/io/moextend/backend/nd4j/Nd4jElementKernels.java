@@ -168,7 +168,7 @@ interface Nd4jElementKernels extends ElementKernels {
     }
     Array out = to.allocate(dtype, x.shape());
     if (x.size() > 0) {
-      Nd4jArray.of(out).assign(Nd4jArray.of(x));
+      Rounded.assign(Nd4jArray.of(out), Nd4jArray.of(x));
     }
     return out;
   }

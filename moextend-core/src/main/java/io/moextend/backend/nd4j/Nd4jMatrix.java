@@ -9,8 +9,8 @@ import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.indexing.NDArrayIndex;
 
 /**
- * A weight as ND4J multiplies it: dense and row-major. A lone trainable part is read where it lies;
- * a stack, and a frozen matrix whose part may go away, is a copy.
+ * A weight as ND4J multiplies it: dense and row-major. A lone part is read where it lies if it is
+ * trainable, or frozen and in memory that its owner keeps; else the matrix is a copy.
  */
 final class Nd4jMatrix implements Matrix {
   private final Nd4jMemory memory;
@@ -36,7 +36,7 @@ final class Nd4jMatrix implements Matrix {
       rows += part.dim(0);
     }
     this.out = rows;
-    boolean inPlace = parts.size() == 1 && !frozen;
+    boolean inPlace = parts.size() == 1 && (!frozen || Nd4jArray.own(first).isForeign());
     this.copy = inPlace ? null : memory.allocate(dtype, out, in);
     this.parts = List.copyOf(parts);
     if (copy != null) {

@@ -129,28 +129,19 @@ interface Nd4jRowKernels extends RowKernels {
   @Override
   default Array patches(Arena to, Array pixels, int size) {
     pixels.require("pixels", -1, -1, -1, -1);
+    if (size < 1 || pixels.dim(2) % size != 0 || pixels.dim(3) % size != 0) {
+      throw new ShapeException("%s does not fall into patches of %d".formatted(pixels, size));
+    }
     long images = pixels.dim(0);
     long channels = pixels.dim(1);
     long down = pixels.dim(2) / size;
     long across = pixels.dim(3) / size;
     Array out = to.allocate(pixels.dtype(), images * down * across, channels * size * size);
     if (out.size() > 0) {
-      INDArrayIndex all = NDArrayIndex.all();
-      try (var t = new Temporaries()) {
-        INDArray whole =
-            t.copy(
-                Nd4jArray.of(pixels)
-                    .get(
-                        all,
-                        all,
-                        NDArrayIndex.interval(0, down * size),
-                        NDArrayIndex.interval(0, across * size)));
-        Nd4jArray.of(out.reshape(images, down, across, channels, size, size))
-            .assign(
-                whole
-                    .reshape(images, channels, down, size, across, size)
-                    .permute(0, 2, 4, 1, 3, 5));
-      }
+      INDArray split =
+          Nd4jArray.of(pixels.reshape(images, channels, down, size, across, size))
+              .permute(0, 2, 4, 1, 3, 5);
+      Nd4jArray.of(out.reshape(images, down, across, channels, size, size)).assign(split);
     }
     return out;
   }

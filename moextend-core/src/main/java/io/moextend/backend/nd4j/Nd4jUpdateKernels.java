@@ -19,7 +19,7 @@ interface Nd4jUpdateKernels extends UpdateKernels {
     requireSize(into, from);
     for (long begin = 0; begin < into.size(); begin += BLOCK) {
       try (var t = new Temporaries()) {
-        INDArray sum = Nd4jArray.number(block(into, begin));
+        INDArray sum = writable(block(into, begin));
         INDArray addend = t.cast(block(from, begin), sum.dataType());
         sum.addi(t.keep(addend.mul(s)));
       }
@@ -29,7 +29,7 @@ interface Nd4jUpdateKernels extends UpdateKernels {
   @Override
   default void fillInto(Array into, double value) {
     if (into.size() > 0) {
-      Nd4jArray.of(into).assign(value);
+      Nd4jArray.writable(into).assign(value);
     }
   }
 
@@ -37,7 +37,8 @@ interface Nd4jUpdateKernels extends UpdateKernels {
   default void copyInto(Array into, Array from) {
     requireSize(into, from);
     if (into.size() > 0) {
-      Nd4jArray.of(into.reshape(into.size())).assign(Nd4jArray.of(from.reshape(from.size())));
+      Rounded.assign(
+          Nd4jArray.writable(into.reshape(into.size())), Nd4jArray.of(from.reshape(from.size())));
     }
   }
 
@@ -62,9 +63,9 @@ interface Nd4jUpdateKernels extends UpdateKernels {
     }
     for (long begin = 0; begin < master.size(); begin += BLOCK) {
       adam(
-          Nd4jArray.number(block(master, begin)),
-          Nd4jArray.of(block(m, begin)),
-          Nd4jArray.of(block(v, begin)),
+          writable(block(master, begin)),
+          writable(block(m, begin)),
+          writable(block(v, begin)),
           Nd4jArray.of(block(gradient, begin)),
           how);
     }
@@ -83,6 +84,11 @@ interface Nd4jUpdateKernels extends UpdateKernels {
       INDArray move = t.keep(m.div(root)).muli(how.learningRate() / firstCorrection);
       master.muli(1 - how.learningRate() * how.weightDecay()).subi(move);
     }
+  }
+
+  private static INDArray writable(Array array) {
+    Nd4jArray.requireComputed(array.dtype(), "array " + array);
+    return Nd4jArray.writable(array);
   }
 
   /** Up to {@link #BLOCK} elements from {@code begin}, as a vector. */
