@@ -4,6 +4,10 @@ import io.moextend.array.ShapeException;
 import io.moextend.backend.BackendException;
 import io.moextend.checkpoint.CheckpointException;
 import io.moextend.config.ConfigException;
+import io.moextend.data.DataException;
+import io.moextend.data.image.ImageException;
+import io.moextend.text.TextException;
+import io.moextend.train.DivergedException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 
@@ -31,6 +35,10 @@ final class Faults {
       case ConfigException c -> true;
       case CheckpointException c -> true;
       case BackendException b -> true;
+      case DataException d -> true;
+      case ImageException i -> true;
+      case TextException t -> true;
+      case DivergedException d -> true;
       case UncheckedIOException u -> true;
       case ShapeException s -> false;
       default -> false;

@@ -23,6 +23,8 @@ import picocli.CommandLine.Spec;
     },
     footer = {"", "Start here:  moextend demo", "Each command has --help with an example."},
     subcommands = {
+      TrainCommand.class,
+      RandomModelCommand.class,
       InitExpertCommand.class,
       TraceCommand.class,
       VerifyCommand.class,

@@ -7,38 +7,41 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The samples of a file that fit, as batches. Opening encodes every sample once, so that one that
- * is too long is found before the first step and not in the middle of the night. Any number of
- * threads may make batches; the file stays the caller's to close.
+ * The samples of some files that fit, as batches. Opening encodes every sample once, so that one
+ * that is too long is found before the first step and not in the middle of the night. Any number of
+ * threads may make batches; the files stay the caller's to close.
  */
 public final class TrainingSet {
   private static final int PROGRESS_EVERY = 1000;
 
-  private final SampleFile file;
+  private final List<SampleFile> files;
   private final Encoder encoder;
   private final ImageRoot images;
   private final ImageDecoder decoder;
   private final ClipPreprocessing preprocessing;
   private final Collator collator;
-  private final int[] usable;
+  private final long[] usable; // file · 2^32 + index in it
 
   private TrainingSet(
-      SampleFile file,
+      List<SampleFile> files,
       Encoder encoder,
       ImageRoot images,
       ImageDecoder decoder,
       ClipPreprocessing preprocessing,
       Collator collator,
-      int[] usable) {
-    this.file = file;
+      long[] usable) {
+    this.files = files;
     this.encoder = encoder;
     this.images = images;
     this.decoder = decoder;
@@ -54,7 +57,7 @@ public final class TrainingSet {
    *     is left
    */
   public static TrainingSet of(
-      SampleFile file,
+      List<SampleFile> files,
       Encoder encoder,
       ImageRoot images,
       ImageDecoder decoder,
@@ -66,34 +69,38 @@ public final class TrainingSet {
           "fixed length=%d: must be 0 or at least max length=%d"
               .formatted(fixedLength, encoder.maxLength()));
     }
-    int[] usable = fitting(file, encoder, progress);
+    List<SampleFile> read = List.copyOf(files);
+    long[] usable = fitting(read, encoder, progress);
     if (usable.length == 0) {
       throw new DataException(
           "all %d samples are longer than max length %d; raise it"
-              .formatted(file.size(), encoder.maxLength()));
+              .formatted(total(read), encoder.maxLength()));
     }
     int pad = encoder.images().tokenizer().pad();
     Collator collator = new Collator(pad, fixedLength, preprocessing.size());
-    return new TrainingSet(file, encoder, images, decoder, preprocessing, collator, usable);
+    return new TrainingSet(read, encoder, images, decoder, preprocessing, collator, usable);
   }
 
   /** Looks at every sample, and names the first wrong one however the threads ran. */
-  private static int[] fitting(SampleFile file, Encoder encoder, LongConsumer progress) {
+  private static long[] fitting(List<SampleFile> files, Encoder encoder, LongConsumer progress) {
     AtomicLong seen = new AtomicLong();
-    ConcurrentSkipListMap<Integer, DataException> wrong = new ConcurrentSkipListMap<>();
-    int[] usable =
-        IntStream.range(0, file.size())
+    ConcurrentSkipListMap<Long, DataException> wrong = new ConcurrentSkipListMap<>();
+    long[] usable =
+        IntStream.range(0, files.size())
+            .boxed()
+            .flatMapToLong(
+                f -> LongStream.range(0, files.get(f).size()).map(i -> ((long) f << 32) + i))
             .parallel()
             .filter(
-                index -> {
+                place -> {
                   long count = seen.incrementAndGet();
                   if (count % PROGRESS_EVERY == 0) {
                     progress.accept(count);
                   }
                   try {
-                    return encoder.encode(file.read(index)).isPresent();
+                    return encoder.encode(sample(files, place)).isPresent();
                   } catch (DataException e) {
-                    wrong.put(index, e);
+                    wrong.put(place, e);
                     return false;
                   }
                 })
@@ -109,6 +116,45 @@ public final class TrainingSet {
     return usable;
   }
 
+  private static Sample sample(List<SampleFile> files, long place) {
+    return files.get((int) (place >>> 32)).read((int) place);
+  }
+
+  private static long total(List<SampleFile> files) {
+    return files.stream().mapToLong(SampleFile::size).sum();
+  }
+
+  /**
+   * @param evaluation null where no sample is kept back
+   */
+  public record Split(TrainingSet training, @Nullable TrainingSet evaluation) {}
+
+  /**
+   * Keeps back a share of the samples, drawn by the seed alone.
+   *
+   * @param share 0 to below 1; rounded to whole samples, at least one where it is positive
+   */
+  public Split split(double share, long seed) {
+    if (share <= 0) {
+      return new Split(this, null);
+    }
+    int kept = (int) Math.max(1, Math.round(share * usable.length));
+    if (kept >= usable.length) {
+      throw new DataException(
+          "an evaluation share of %s leaves none of %d samples to train on; take less"
+              .formatted(share, usable.length));
+    }
+    int[] drawn = new SampleOrder(usable.length, seed, true).epoch(Long.MAX_VALUE);
+    return new Split(
+        part(Arrays.copyOfRange(drawn, kept, drawn.length)), part(Arrays.copyOf(drawn, kept)));
+  }
+
+  private TrainingSet part(int[] indexes) {
+    Arrays.sort(indexes);
+    long[] places = Arrays.stream(indexes).mapToLong(i -> usable[i]).toArray();
+    return new TrainingSet(files, encoder, images, decoder, preprocessing, collator, places);
+  }
+
   /** Samples that can be trained on. */
   public int size() {
     return usable.length;
@@ -116,14 +162,14 @@ public final class TrainingSet {
 
   /** Samples left out because they are too long. */
   public int skipped() {
-    return file.size() - usable.length;
+    return Math.toIntExact(total(files) - usable.length);
   }
 
   /**
    * @param index among the usable samples, from 0
    */
   public EncodedSample encoded(int index) {
-    Sample sample = file.read(usable[index]);
+    Sample sample = sample(files, usable[index]);
     return encoder
         .encode(sample)
         .orElseThrow(() -> new IllegalStateException(sample.where() + " fitted before"));

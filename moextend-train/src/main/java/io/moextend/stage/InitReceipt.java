@@ -4,7 +4,7 @@ import io.moextend.array.Arena;
 import io.moextend.array.DType;
 import io.moextend.autograd.Tape;
 import io.moextend.backend.Backend;
-import io.moextend.checkpoint.TensorData;
+import io.moextend.checkpoint.Selected;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.DecoderConfig;
 import io.moextend.model.Decoder;
@@ -52,7 +52,8 @@ public record InitReceipt(double masked, double unmasked, int tokens) {
     }
     // the grown file read as the old architecture: its new gates and experts do not exist for the
     // routers
-    float[] masked = logits(backend, dtype, oldConfig, new Only(after.get(), oldNames), ids);
+    float[] masked =
+        logits(backend, dtype, oldConfig, new Selected(after.get(), oldNames::contains), ids);
     float[] grown = logits(backend, dtype, newConfig, after.get(), ids);
     return new InitReceipt(largest(old, masked), largest(old, grown), ids.length);
   }
@@ -85,23 +86,5 @@ public record InitReceipt(double masked, double unmasked, int tokens) {
       }
     }
     return largest;
-  }
-
-  /** Some tensors of a source. */
-  private record Only(WeightSource source, Set<String> names) implements WeightSource {
-    @Override
-    public TensorData tensor(String name) {
-      return source.tensor(name);
-    }
-
-    @Override
-    public String origin() {
-      return source.origin();
-    }
-
-    @Override
-    public void close() {
-      source.close();
-    }
   }
 }

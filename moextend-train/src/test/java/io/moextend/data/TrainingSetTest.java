@@ -32,7 +32,7 @@ class TrainingSetTest {
 
   private static TrainingSet photos(SampleFile file, Encoder encoder, int fixedLength) {
     return TrainingSet.of(
-        file,
+        List.of(file),
         encoder,
         new ImageRoot(Golden.path("real/photos")),
         new ImageDecoder(),
@@ -50,7 +50,7 @@ class TrainingSetTest {
         SampleFile file = SampleFile.open(json, KeptTurns.ALL, images)) {
       TrainingSet set =
           TrainingSet.of(
-              file,
+              List.of(file),
               encoder(tokenizer, 440, 36, SlotContent.PATH_BYTES, 112, OverLength.REJECT),
               images,
               new ImageDecoder(),
@@ -157,7 +157,7 @@ class TrainingSetTest {
         SampleFile file = SampleFile.open(json, KeptTurns.ALL, images)) {
       TrainingSet set =
           TrainingSet.of(
-              file,
+              List.of(file),
               encoder(tokenizer, 32000, 4, SlotContent.PADS, 64, OverLength.REJECT),
               images,
               new ImageDecoder(),

@@ -88,7 +88,7 @@ class RealTrainerTest {
       var encoder = new Encoder(tokens, ChatTemplate.INSTRUCT, 112, OverLength.REJECT);
       TrainingSet set =
           TrainingSet.of(
-              file,
+              List.of(file),
               encoder,
               images,
               new ImageDecoder(),

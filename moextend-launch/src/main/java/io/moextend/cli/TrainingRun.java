@@ -1,0 +1,263 @@
+package io.moextend.cli;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.autograd.Parameter;
+import io.moextend.backend.Backend;
+import io.moextend.backend.BackendProvider;
+import io.moextend.backend.Backends;
+import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.Fingerprint;
+import io.moextend.checkpoint.FrozenProof;
+import io.moextend.checkpoint.Selected;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.ConfigException;
+import io.moextend.config.VisionConfig;
+import io.moextend.data.Batch;
+import io.moextend.data.FeatureCache;
+import io.moextend.data.Share;
+import io.moextend.data.image.ClipPreprocessing;
+import io.moextend.model.CausalLoss;
+import io.moextend.model.OpenModel;
+import io.moextend.optim.Schedule;
+import io.moextend.report.MetricsHistory;
+import io.moextend.report.TrainingReport;
+import io.moextend.shard.Optimizer;
+import io.moextend.shard.ParameterLayout;
+import io.moextend.shard.ReplicatedOptimizer;
+import io.moextend.stage.Stage;
+import io.moextend.stage.TrainableTable;
+import io.moextend.text.Tokenizer;
+import io.moextend.train.CheckpointStore;
+import io.moextend.train.ConfigFile;
+import io.moextend.train.DecoderObjective;
+import io.moextend.train.FrozenTensors;
+import io.moextend.train.LoadedBatches;
+import io.moextend.train.MetricsLog;
+import io.moextend.train.ModelFiles;
+import io.moextend.train.OptimizerFile;
+import io.moextend.train.Peers;
+import io.moextend.train.Progress;
+import io.moextend.train.RunData;
+import io.moextend.train.TrainConfig;
+import io.moextend.train.TrainPlan;
+import io.moextend.train.TrainedWeights;
+import io.moextend.train.Trainer;
+import io.moextend.train.WholeModel;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.SequencedMap;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Builds all that one stage's run needs, runs it, and leaves its folder: the composition root of
+ * training.
+ */
+final class TrainingRun {
+  private final Stage stage;
+  private final TrainConfig config;
+  private final PrintStream out;
+  private final Progress.Display display;
+  private final Path output;
+
+  TrainingRun(Stage stage, TrainConfig config, PrintStream out, Progress.Display display) {
+    this.stage = stage;
+    this.config = config;
+    this.out = out;
+    this.display = display;
+    this.output = config.checkpoints().outputDir();
+  }
+
+  /** The folder of the whole trained model. */
+  Path run() {
+    createOutput();
+    try (Tokenizer tokenizer = ModelFiles.tokenizer(config.model());
+        Backend backend = backend()) {
+      ModelFiles files = ModelFiles.of(config.model(), tokenizer, config.training().seed());
+      try (RunData data = RunData.open(config, files, tokenizer, this::looked);
+          OpenModel model =
+              OpenModel.of(
+                  files.open(),
+                  files.config().decoder(),
+                  backend,
+                  config.training().dtype().dtype(),
+                  stage.trained(),
+                  config.training().seed())) {
+        out.printf("%s on %s (%s)%n", stage.word(), backend.name(), backend.device());
+        model.initialised().forEach(name -> out.println("starts fresh, not in the base: " + name));
+        train(backend, files, data, model);
+      }
+    }
+    return output.resolve("model");
+  }
+
+  @MustBeClosed
+  private Backend backend() {
+    Integer threads = config.training().threads();
+    int cores = Runtime.getRuntime().availableProcessors();
+    return Backends.open(
+        config.training().backend(),
+        new BackendProvider.Options(threads == null ? cores : threads, 0),
+        config.training().dtype().dtype());
+  }
+
+  private void createOutput() {
+    try {
+      Files.createDirectories(output);
+      new ConfigFile(config).write(output);
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write into " + output + ": " + e.getMessage(), e);
+    }
+  }
+
+  private void looked(long samples) {
+    if (display != Progress.Display.QUIET) {
+      out.printf("%,d samples looked at%n", samples);
+    }
+  }
+
+  private void train(Backend backend, ModelFiles files, RunData data, OpenModel model) {
+    List<Parameter> trained = stage.freezeAllBut(model.decoder());
+    out.println(TrainableTable.of(model.decoder()).text());
+    if (data.training().skipped() > 0) {
+      out.printf("%,d samples are too long and left out%n", data.training().skipped());
+    }
+    Set<String> names = trained.stream().map(Parameter::name).collect(Collectors.toSet());
+    FrozenProof all = FrozenProof.of(model.source());
+    FrozenProof proof = FrozenProof.of(model.source(), name -> !names.contains(name));
+    proof.write(output.resolve(FrozenProof.FILE));
+    var frozen = new FrozenTensors(proof, model.source());
+    var share = Share.alone(config.training().perDeviceTrainBatchSize());
+    long perEpoch = share.batchesPerEpoch(data.order(config));
+    TrainPlan plan = TrainPlan.of(config, perEpoch);
+    CausalLoss loss = config.training().loss(model.decoder().config());
+    try (Optimizer optimizer =
+            new ReplicatedOptimizer(
+                backend,
+                ParameterLayout.of(trained, 1),
+                config.optimizer().rule(),
+                config.optimizer().untouched().policy());
+        LoadedBatches batches = data.batches(config, share)) {
+      var store =
+          new CheckpointStore(
+              output,
+              config.checkpoints().saveTotalLimit(),
+              List.of(
+                  new TrainedWeights(backend, trained, Fingerprint.of(all)),
+                  new OptimizerFile(backend, optimizer),
+                  frozen,
+                  new ConfigFile(config)),
+              Peers.NONE);
+      Schedule schedule = config.optimizer().schedule(plan.steps());
+      var objective =
+          new DecoderObjective(
+              backend,
+              model.decoder(),
+              loss,
+              config.training().gradientCheckpointing(),
+              cache(files, model));
+      var parts =
+          new Trainer.Parts<Batch>(
+              objective,
+              batches,
+              data.evaluation(config.evaluation().perDeviceEvalBatchSize()),
+              optimizer,
+              schedule,
+              store,
+              List.of(
+                  new MetricsLog(output, () -> backend.memory().peakBytes()),
+                  new Progress(out, display, plan.steps(), config.loggingSteps())),
+              identity(all),
+              output,
+              Peers.NONE);
+      var trainer = new Trainer<>(parts, plan);
+      store.sweep();
+      store.find(config.checkpoints().resumeFromCheckpoint()).ifPresent(trainer::resume);
+      trainer.run();
+    }
+    finish(backend, files, model, trained, frozen);
+  }
+
+  private SequencedMap<String, String> identity(FrozenProof base) {
+    var identity = new LinkedHashMap<String, String>();
+    identity.put("stage", stage.word());
+    identity.put("base", Fingerprint.of(base).hex());
+    identity.putAll(config.identity());
+    return identity;
+  }
+
+  private @Nullable FeatureCache cache(ModelFiles files, OpenModel model) {
+    Path folder = config.data().featureCache();
+    VisionConfig vision = model.decoder().config().vision();
+    ClipPreprocessing preprocessing = files.preprocessing();
+    if (folder == null || vision == null || preprocessing == null) {
+      return null;
+    }
+    var tower = new Selected(model.source(), name -> name.startsWith("model.visual.vision_tower."));
+    String key =
+        "%s layer %d %s %s"
+            .formatted(
+                Fingerprint.of(tower).hex(),
+                vision.featureLayer(),
+                config.training().dtype(),
+                preprocessing.fingerprint());
+    return new FeatureCache(
+        folder,
+        key,
+        vision.tower().patches(),
+        vision.tower().hidden(),
+        (entry, why) -> out.println("feature cache: " + entry + " is made anew: " + why));
+  }
+
+  private void finish(
+      Backend backend,
+      ModelFiles files,
+      OpenModel model,
+      List<Parameter> trained,
+      FrozenTensors frozen) {
+    var companions = new ArrayList<Path>();
+    Path tower = config.model().visionTower();
+    if (tower != null) {
+      companions.add(tower);
+    }
+    companions.add(config.model().base());
+    Path tokenizer = config.model().tokenizer();
+    if (tokenizer != null) {
+      companions.add(Files.isDirectory(tokenizer) ? tokenizer : tokenizer.resolveSibling("."));
+    }
+    Path whole = output.resolve("model");
+    new WholeModel(backend, model.source(), files.config(), trained).write(companions, whole);
+    try (WeightSource written = CheckpointFolder.open(whole)) {
+      frozen.requireUnmoved(written);
+    }
+    report();
+    out.printf("model: %s%nreport: %s%n", whole, output.resolve("report.html"));
+    out.println("every frozen tensor is byte for byte as it was: moextend verify --model " + whole);
+  }
+
+  private void report() {
+    Path metrics = output.resolve(MetricsLog.FILE);
+    if (!Files.exists(metrics)) {
+      throw new ConfigException(metrics + " is missing; was it removed during the run?");
+    }
+    var settings = new LinkedHashMap<String, String>();
+    settings.put("stage", stage.word());
+    settings.put("base", String.valueOf(config.model().base()));
+    settings.put("learning rate", String.valueOf(config.optimizer().learningRate()));
+    settings.put("dtype", config.training().dtype().toString());
+    TrainingReport.of(
+            "MoExtend: " + stage.word(),
+            "One stage of training, measured.",
+            MetricsHistory.read(metrics),
+            settings,
+            List.of())
+        .write(output.resolve("report.html"));
+  }
+}

@@ -1,0 +1,89 @@
+package io.moextend.train;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.autograd.Module;
+import io.moextend.autograd.Parameter;
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.AtomicFolder;
+import io.moextend.checkpoint.SafetensorsWriter;
+import io.moextend.checkpoint.TensorStream;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.TowerConfig;
+import io.moextend.model.Decoder;
+import io.moextend.model.FreshParameters;
+import io.moextend.stage.CompanionFiles;
+import io.moextend.vision.ClipTower;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * A model of a given shape with random weights, as a Hugging Face folder: to try things on, or to
+ * pretrain.
+ */
+public final class RandomModel {
+  private RandomModel() {}
+
+  /**
+   * @param dtype the weights are stored in: F32, BF16 or F16
+   * @param companions folders whose tokenizer and preprocessor files go along
+   * @param folder appears under its name only when whole
+   */
+  public static void write(
+      Backend backend,
+      HuggingFaceConfig config,
+      DType dtype,
+      long seed,
+      List<Path> companions,
+      Path folder) {
+    try (Arena arena = backend.arena("random model")) {
+      double range =
+          switch (config.model()) {
+            case DecoderConfig decoder -> decoder.initializerRange();
+            case TowerConfig tower -> tower.initializerRange();
+          };
+      var fresh = new FreshParameters(backend, arena, DType.F32, Set.of(), range, seed);
+      switch (config.model()) {
+        case DecoderConfig decoder -> {
+          try (var model = new Decoder(fresh, decoder)) {
+            save(backend, model, config, dtype, companions, folder);
+          }
+        }
+        case TowerConfig tower -> {
+          try (var model = new ClipTower(fresh, "vision_model", tower)) {
+            save(backend, model, config, dtype, companions, folder);
+          }
+        }
+      }
+    }
+  }
+
+  private static void save(
+      Backend backend,
+      Module model,
+      HuggingFaceConfig config,
+      DType dtype,
+      List<Path> companions,
+      Path folder) {
+    List<TensorStream> tensors =
+        model.parameters().stream().map(p -> stream(backend, p, dtype)).toList();
+    AtomicFolder.write(
+        folder,
+        inside -> {
+          SafetensorsWriter.writeModel(inside, tensors, SafetensorsWriter.DEFAULT_SHARD_BYTES);
+          config.write(inside.resolve(HuggingFaceConfig.FILE));
+          for (Path from : companions) {
+            CompanionFiles.copy(from, inside);
+          }
+        });
+  }
+
+  private static TensorStream stream(Backend backend, Parameter parameter, DType dtype) {
+    Array data = parameter.data();
+    return TensorStream.lazily(
+        parameter.name(), dtype, data.shape(), () -> StoredBytes.of(backend, data, dtype));
+  }
+}

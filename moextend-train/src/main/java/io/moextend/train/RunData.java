@@ -1,0 +1,152 @@
+package io.moextend.train;
+
+import io.moextend.config.ConfigException;
+import io.moextend.config.VisionConfig;
+import io.moextend.data.Batch;
+import io.moextend.data.BatchLoader;
+import io.moextend.data.ChatTemplate;
+import io.moextend.data.Encoder;
+import io.moextend.data.ImageRoot;
+import io.moextend.data.KeptTurns;
+import io.moextend.data.SampleFile;
+import io.moextend.data.SampleOrder;
+import io.moextend.data.Share;
+import io.moextend.data.TrainingSet;
+import io.moextend.data.image.ClipPreprocessing;
+import io.moextend.data.image.ImageDecoder;
+import io.moextend.text.ImageTokens;
+import io.moextend.text.Tokenizer;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.function.LongConsumer;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A run's samples: what is trained on, and what is kept for evaluation. Closing it closes the
+ * files.
+ */
+public final class RunData implements AutoCloseable {
+  private final List<SampleFile> files;
+  private final TrainingSet training;
+  private final @Nullable TrainingSet evaluation;
+
+  private RunData(List<SampleFile> files, TrainingSet training, @Nullable TrainingSet evaluation) {
+    this.files = files;
+    this.training = training;
+    this.evaluation = evaluation;
+  }
+
+  /**
+   * @param progress told now and then how many samples were looked at
+   */
+  public static RunData open(
+      TrainConfig config, ModelFiles model, Tokenizer tokenizer, LongConsumer progress) {
+    var files = new ArrayList<SampleFile>();
+    try {
+      TrainingSet all = set(config, model, tokenizer, config.data().trainFiles(), files, progress);
+      if (!config.data().evalFiles().isEmpty()) {
+        TrainingSet kept =
+            set(config, model, tokenizer, config.data().evalFiles(), files, progress);
+        return new RunData(files, all, kept);
+      }
+      TrainingSet.Split split = all.split(config.data().evalSplit(), config.training().seed());
+      return new RunData(files, split.training(), split.evaluation());
+    } catch (RuntimeException e) {
+      files.forEach(SampleFile::close);
+      throw e;
+    }
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // in "opened", which the caller closes
+  private static TrainingSet set(
+      TrainConfig config,
+      ModelFiles model,
+      Tokenizer tokenizer,
+      List<Path> paths,
+      List<SampleFile> opened,
+      LongConsumer progress) {
+    DataSection data = config.data();
+    Path root = data.imageRoot();
+    Path beside = paths.getFirst().toAbsolutePath().getParent();
+    var images = new ImageRoot(root != null ? root : beside == null ? Path.of(".") : beside);
+    KeptTurns kept = data.firstTurnOnly() ? KeptTurns.FIRST_ONLY : KeptTurns.ALL;
+    var own = new ArrayList<SampleFile>();
+    for (Path path : paths) {
+      SampleFile file = SampleFile.open(path, kept, images);
+      own.add(file);
+      opened.add(file);
+    }
+    VisionConfig vision = model.config().decoder().vision();
+    ClipPreprocessing preprocessing = model.preprocessing();
+    if (vision == null || preprocessing == null) {
+      requireText(own);
+    }
+    int imageStart = vision == null ? tokenizer.vocabularySize() : vision.imageStart();
+    int slots = vision == null ? 1 : vision.tower().patches();
+    var tokens = new ImageTokens(tokenizer, imageStart, slots, ImageTokens.SlotContent.PADS);
+    return TrainingSet.of(
+        own,
+        new Encoder(tokens, ChatTemplate.INSTRUCT, data.maxLength(), data.overLength().policy()),
+        images,
+        new ImageDecoder(data.maxImagePixels(), data.exifOrientation()),
+        preprocessing == null ? ClipPreprocessing.clip(1) : preprocessing,
+        data.padToMax() ? data.maxLength() : 0,
+        progress);
+  }
+
+  private static void requireText(List<SampleFile> files) {
+    for (SampleFile file : files) {
+      for (int i = 0; i < file.size(); i++) {
+        if (!file.read(i).images().isEmpty()) {
+          throw new ConfigException(
+              file.read(i).where()
+                  + ": has an image, but the model has no vision part; name a tower in model.vision_tower");
+        }
+      }
+    }
+  }
+
+  public TrainingSet training() {
+    return training;
+  }
+
+  /** Micro-batches of the training samples, made ahead by workers. */
+  @SuppressWarnings("MustBeClosedChecker") // LoadedBatches closes its loader
+  public LoadedBatches batches(TrainConfig config, Share share) {
+    int workers = Math.max(1, config.data().dataloaderNumWorkers());
+    SampleOrder order = order(config);
+    return new LoadedBatches(
+        from -> new BatchLoader(training::batch, order, share, from, workers, 2 * workers));
+  }
+
+  public SampleOrder order(TrainConfig config) {
+    return new SampleOrder(training.size(), config.training().seed(), true);
+  }
+
+  /** Evaluation batches in the samples' order, each time anew; none where nothing is kept. */
+  public Iterable<Batch> evaluation(int rows) {
+    TrainingSet kept = evaluation;
+    if (kept == null) {
+      return List.of();
+    }
+    return () -> batches(kept, rows);
+  }
+
+  private static Iterator<Batch> batches(TrainingSet set, int rows) {
+    int count = Math.ceilDiv(set.size(), rows);
+    return IntStream.range(0, count)
+        .mapToObj(
+            b ->
+                set.batch(
+                    IntStream.range(b * rows, Math.min(set.size(), (b + 1) * rows)).toArray()))
+        .iterator();
+  }
+
+  @Override
+  public void close() {
+    files.forEach(SampleFile::close);
+  }
+}
