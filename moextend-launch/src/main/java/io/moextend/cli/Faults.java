@@ -4,6 +4,9 @@ import io.moextend.array.ShapeException;
 import io.moextend.backend.BackendException;
 import io.moextend.checkpoint.CheckpointException;
 import io.moextend.config.ConfigException;
+import io.moextend.data.DataException;
+import io.moextend.data.image.ImageException;
+import io.moextend.text.TextException;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 
@@ -30,6 +33,9 @@ final class Faults {
     return switch (e) {
       case ConfigException c -> true;
       case CheckpointException c -> true;
+      case DataException d -> true;
+      case ImageException i -> true;
+      case TextException t -> true;
       case BackendException b -> true;
       case UncheckedIOException u -> true;
       case ShapeException s -> false;

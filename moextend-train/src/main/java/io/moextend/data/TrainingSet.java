@@ -2,12 +2,7 @@ package io.moextend.data;
 
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
-import io.moextend.data.image.ImageException;
-import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -24,25 +19,15 @@ public final class TrainingSet {
 
   private final SampleFile file;
   private final Encoder encoder;
-  private final ImageRoot images;
-  private final ImageDecoder decoder;
-  private final ClipPreprocessing preprocessing;
+  private final Pictures pictures;
   private final Collator collator;
   private final int[] usable;
 
   private TrainingSet(
-      SampleFile file,
-      Encoder encoder,
-      ImageRoot images,
-      ImageDecoder decoder,
-      ClipPreprocessing preprocessing,
-      Collator collator,
-      int[] usable) {
+      SampleFile file, Encoder encoder, Pictures pictures, Collator collator, int[] usable) {
     this.file = file;
     this.encoder = encoder;
-    this.images = images;
-    this.decoder = decoder;
-    this.preprocessing = preprocessing;
+    this.pictures = pictures;
     this.collator = collator;
     this.usable = usable;
   }
@@ -74,7 +59,8 @@ public final class TrainingSet {
     }
     int pad = encoder.images().tokenizer().pad();
     Collator collator = new Collator(pad, fixedLength, preprocessing.size());
-    return new TrainingSet(file, encoder, images, decoder, preprocessing, collator, usable);
+    return new TrainingSet(
+        file, encoder, new Pictures(images, decoder, preprocessing), collator, usable);
   }
 
   /** Looks at every sample, and names the first wrong one however the threads ran. */
@@ -137,31 +123,12 @@ public final class TrainingSet {
    */
   public Batch batch(int[] indexes) {
     List<EncodedSample> rows = new ArrayList<>();
-    List<Picture> pictures = new ArrayList<>();
+    List<Picture> found = new ArrayList<>();
     for (int index : indexes) {
       EncodedSample row = encoded(index);
       rows.add(row);
-      row.spans().forEach(span -> pictures.add(picture(row.sample(), span.path())));
+      row.spans().forEach(span -> found.add(pictures.read(row.sample(), span.path())));
     }
-    return collator.collate(rows, pictures);
-  }
-
-  private Picture picture(Sample sample, String path) {
-    Path image = SampleFile.resolve(images, sample, path);
-    try {
-      byte[] bytes = ImageDecoder.bytes(image);
-      float[] pixels = preprocessing.pixels(decoder.decode(bytes, image.toString()));
-      return new Picture(image, sha256(bytes), pixels);
-    } catch (ImageException e) {
-      throw DataException.at(sample.where(), String.valueOf(e.getMessage()), e);
-    }
-  }
-
-  private static String sha256(byte[] bytes) {
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return collator.collate(rows, found);
   }
 }
