@@ -34,11 +34,11 @@ final class Faults {
     return switch (e) {
       case ConfigException c -> true;
       case CheckpointException c -> true;
-      case BackendException b -> true;
       case DataException d -> true;
       case ImageException i -> true;
       case TextException t -> true;
-      case DivergedException d -> true;
+      case BackendException b -> true;
+      case DivergedException v -> true;
       case UncheckedIOException u -> true;
       case ShapeException s -> false;
       default -> false;

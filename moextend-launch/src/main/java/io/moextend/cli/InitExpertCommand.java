@@ -3,12 +3,14 @@ package io.moextend.cli;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.ConfigException;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.stage.ExtensionPlan;
 import io.moextend.stage.InitExpert;
 import io.moextend.stage.InitReceipt;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -64,10 +66,11 @@ final class InitExpertCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     PrintWriter out = Commands.out(spec);
+    requireApart();
     ExtensionPlan read = ExtensionPlan.read(plan);
     HuggingFaceConfig grown;
     try (WeightSource source = model.weights()) {
-      var init = new InitExpert(source, model.config(), read, seed);
+      InitExpert init = planned(source, read);
       grown = init.extendedConfig();
       init.write(model.home(), output);
     }
@@ -78,6 +81,25 @@ final class InitExpertCommand implements Callable<Integer> {
     out.printf("written: %s%n", output);
     out.flush();
     return receiptLength == 0 ? 0 : receipt(grown, out);
+  }
+
+  /** A checkpoint at --output is replaced, and the one that is grown must outlive that. */
+  private void requireApart() {
+    for (Path old : List.of(model.folder(), model.home())) {
+      if (output.toAbsolutePath().normalize().equals(old.toAbsolutePath().normalize())) {
+        throw new ConfigException(
+            "--output", output, "is the model that is to be grown; name another folder");
+      }
+    }
+  }
+
+  private InitExpert planned(WeightSource source, ExtensionPlan read) {
+    try {
+      return new InitExpert(source, model.config(), read, seed);
+    } catch (ConfigException e) {
+      throw new ConfigException(
+          "%s for %s: %s".formatted(plan, model.folder(), e.getMessage()), e);
+    }
   }
 
   private int receipt(HuggingFaceConfig grown, PrintWriter out) {

@@ -25,6 +25,7 @@ import picocli.CommandLine.Spec;
     subcommands = {
       TrainCommand.class,
       RandomModelCommand.class,
+      ExpertDistributionCommand.class,
       InitExpertCommand.class,
       TraceCommand.class,
       VerifyCommand.class,
@@ -37,9 +38,17 @@ public final class MoExtend implements Runnable {
     System.exit(run(args));
   }
 
-  /** Runs a command line and returns its exit code; for {@link #main} and for tests. */
+  /** Runs a command line and returns its exit code. */
   public static int run(String... args) {
-    var command = new CommandLine(new MoExtend());
+    return run(new CommandLine(new MoExtend()), args);
+  }
+
+  /** The same with everything it says written elsewhere. */
+  static int run(PrintWriter out, PrintWriter err, String... args) {
+    return run(new CommandLine(new MoExtend()).setOut(out).setErr(err), args);
+  }
+
+  private static int run(CommandLine command, String... args) {
     boolean debug = Arrays.asList(args).contains("--debug");
     command.setCaseInsensitiveEnumValuesAllowed(true);
     command.setParameterExceptionHandler(MoExtend::usageFault);

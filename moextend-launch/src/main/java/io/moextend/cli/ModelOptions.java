@@ -5,7 +5,6 @@ import io.moextend.checkpoint.Prefixed;
 import io.moextend.checkpoint.Union;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.HuggingFaceConfig;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -32,15 +31,19 @@ final class ModelOptions {
 
   /** The folder that has config.json and the tokenizer: the model's own, else its base's. */
   Path home() {
-    return base == null || Files.exists(model.resolve(HuggingFaceConfig.FILE)) ? model : base;
+    return where().home();
   }
 
   HuggingFaceConfig config() {
-    return HuggingFaceConfig.read(home());
+    return where().config();
   }
 
   WeightSource weights() {
-    return base == null ? CheckpointFolder.open(model) : CheckpointFolder.open(model, base);
+    return where().weights();
+  }
+
+  private ModelFolder where() {
+    return new ModelFolder(model, base);
   }
 
   /** A base without a tower, and a tower's own checkpoint, as one. */

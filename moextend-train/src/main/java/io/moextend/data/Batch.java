@@ -2,6 +2,7 @@ package io.moextend.data;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * Rows for one step, in plain host memory.
@@ -52,5 +53,16 @@ public record Batch(
           "%d images of [3, %d, %d] with %d pixels"
               .formatted(images.size(), imageSize, imageSize, pixels.length));
     }
+  }
+
+  /** Of the rows · length positions, those that image patches overwrite, image after image. */
+  public int[] imagePositions() {
+    return images.stream()
+        .flatMapToInt(
+            image -> {
+              int first = image.row() * length + image.firstSlot();
+              return IntStream.range(first, first + image.slots());
+            })
+        .toArray();
   }
 }

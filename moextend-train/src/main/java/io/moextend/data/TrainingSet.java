@@ -2,13 +2,8 @@ package io.moextend.data;
 
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
-import io.moextend.data.image.ImageException;
-import java.nio.file.Path;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
@@ -27,25 +22,19 @@ public final class TrainingSet {
 
   private final List<SampleFile> files;
   private final Encoder encoder;
-  private final ImageRoot images;
-  private final ImageDecoder decoder;
-  private final ClipPreprocessing preprocessing;
+  private final Pictures pictures;
   private final Collator collator;
   private final long[] usable; // file · 2^32 + index in it
 
   private TrainingSet(
       List<SampleFile> files,
       Encoder encoder,
-      ImageRoot images,
-      ImageDecoder decoder,
-      ClipPreprocessing preprocessing,
+      Pictures pictures,
       Collator collator,
       long[] usable) {
     this.files = files;
     this.encoder = encoder;
-    this.images = images;
-    this.decoder = decoder;
-    this.preprocessing = preprocessing;
+    this.pictures = pictures;
     this.collator = collator;
     this.usable = usable;
   }
@@ -78,7 +67,8 @@ public final class TrainingSet {
     }
     int pad = encoder.images().tokenizer().pad();
     Collator collator = new Collator(pad, fixedLength, preprocessing.size());
-    return new TrainingSet(read, encoder, images, decoder, preprocessing, collator, usable);
+    return new TrainingSet(
+        read, encoder, new Pictures(images, decoder, preprocessing), collator, usable);
   }
 
   /** Looks at every sample, and names the first wrong one however the threads ran. */
@@ -152,7 +142,7 @@ public final class TrainingSet {
   private TrainingSet part(int[] indexes) {
     Arrays.sort(indexes);
     long[] places = Arrays.stream(indexes).mapToLong(i -> usable[i]).toArray();
-    return new TrainingSet(files, encoder, images, decoder, preprocessing, collator, places);
+    return new TrainingSet(files, encoder, pictures, collator, places);
   }
 
   /** Samples that can be trained on. */
@@ -183,31 +173,12 @@ public final class TrainingSet {
    */
   public Batch batch(int[] indexes) {
     List<EncodedSample> rows = new ArrayList<>();
-    List<Picture> pictures = new ArrayList<>();
+    List<Picture> found = new ArrayList<>();
     for (int index : indexes) {
       EncodedSample row = encoded(index);
       rows.add(row);
-      row.spans().forEach(span -> pictures.add(picture(row.sample(), span.path())));
+      row.spans().forEach(span -> found.add(pictures.read(row.sample(), span.path())));
     }
-    return collator.collate(rows, pictures);
-  }
-
-  private Picture picture(Sample sample, String path) {
-    Path image = SampleFile.resolve(images, sample, path);
-    try {
-      byte[] bytes = ImageDecoder.bytes(image);
-      float[] pixels = preprocessing.pixels(decoder.decode(bytes, image.toString()));
-      return new Picture(image, sha256(bytes), pixels);
-    } catch (ImageException e) {
-      throw DataException.at(sample.where(), String.valueOf(e.getMessage()), e);
-    }
-  }
-
-  private static String sha256(byte[] bytes) {
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-    } catch (NoSuchAlgorithmException e) {
-      throw new IllegalStateException("every Java has SHA-256", e);
-    }
+    return collator.collate(rows, found);
   }
 }

@@ -24,7 +24,7 @@ record BatchImages(Backend backend, Decoder model, @Nullable FeatureCache cache)
     if (batch.images().isEmpty()) {
       return null;
     }
-    int[] slots = BatchOnDevice.slots(batch);
+    int[] slots = batch.imagePositions();
     Array rows = backend.ints(arena, slots, slots.length);
     if (cache == null) {
       return new ModelInput.Images.Pixels(pixels(arena, batch, batch.pixels()), rows);

@@ -61,15 +61,4 @@ record BatchOnDevice(ModelInput input, CausalLoss.Labels labels, Array counted, 
         backend.ints(arena, targets, targets.length),
         count);
   }
-
-  /** Rows of the T tokens that image patches overwrite, image after image. */
-  static int[] slots(Batch batch) {
-    return batch.images().stream()
-        .flatMapToInt(
-            image -> {
-              int first = image.row() * batch.length() + image.firstSlot();
-              return IntStream.range(first, first + image.slots());
-            })
-        .toArray();
-  }
 }

@@ -1,0 +1,142 @@
+package io.moextend.cli;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.VisionConfig;
+import io.moextend.data.ChatTemplate;
+import io.moextend.data.Encoder;
+import io.moextend.data.FirstTurns;
+import io.moextend.data.ImageRoot;
+import io.moextend.data.KeptTurns;
+import io.moextend.data.OverLength;
+import io.moextend.data.Pictures;
+import io.moextend.data.SampleFile;
+import io.moextend.data.image.ClipPreprocessing;
+import io.moextend.data.image.ImageDecoder;
+import io.moextend.text.ImageTokens;
+import io.moextend.text.ImageTokens.SlotContent;
+import io.moextend.text.SegmentPrefix;
+import io.moextend.text.Tokenizer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** --data, --image-root, --samples, --tokenizer, --legacy-tokenizer. */
+final class TextOptions {
+  private static final String TOKENIZER = "tokenizer.json";
+  private static final String PREPROCESSOR = "preprocessor_config.json";
+
+  @Option(
+      names = "--data",
+      required = true,
+      paramLabel = "FILE",
+      description = "Samples, JSON or JSON lines, in LLaVA's or MoExtend's format.")
+  private Path data = Path.of("");
+
+  @Option(
+      names = "--image-root",
+      paramLabel = "DIR",
+      description = "Folder the samples' image paths start from; default: that of --data.")
+  private @Nullable Path imageRoot;
+
+  @Option(
+      names = "--samples",
+      paramLabel = "N",
+      description = "Take the first N samples; default: all.")
+  private int samples = Integer.MAX_VALUE;
+
+  @Option(
+      names = "--tokenizer",
+      paramLabel = "PATH",
+      description = "tokenizer.json or its folder; default: the model's folder.")
+  private @Nullable Path tokenizer;
+
+  @Option(
+      names = "--legacy-tokenizer",
+      description =
+          "Encode as with \"legacy\": true whatever tokenizer_config.json says: a space before every segment.")
+  private boolean legacy;
+
+  /** The data file's name without its folder. */
+  String name() {
+    Path name = data.getFileName();
+    return name == null ? "" : name.toString();
+  }
+
+  @MustBeClosed
+  SampleFile openSamples() {
+    return SampleFile.open(data, KeptTurns.FIRST_ONLY, null);
+  }
+
+  /**
+   * @param homes model folders, the first that has a tokenizer counts
+   */
+  @MustBeClosed
+  Tokenizer openTokenizer(List<Path> homes) {
+    Path path = tokenizer;
+    if (path == null) {
+      path =
+          first(homes, TOKENIZER)
+              .orElseThrow(
+                  () ->
+                      new ConfigException(
+                          "%s: has no %s; name one with --tokenizer"
+                              .formatted(homes.getFirst(), TOKENIZER)));
+    }
+    return legacy ? Tokenizer.open(path, SegmentPrefix.LEGACY) : Tokenizer.open(path);
+  }
+
+  /**
+   * The texts that routes are counted over.
+   *
+   * @param homes model folders, the first that has a preprocessor's file counts
+   */
+  FirstTurns firstTurns(
+      SampleFile file, Tokenizer tokens, DecoderConfig config, List<Path> homes) {
+    VisionConfig vision = config.vision();
+    // a model without images has no such ids; those behind the tokenizer's last stand in
+    int imageStart = vision == null ? tokens.vocabularySize() : vision.imageStart();
+    int slots = vision == null ? 1 : vision.tower().patches();
+    var encoder =
+        new Encoder(
+            new ImageTokens(tokens, imageStart, slots, SlotContent.PADS),
+            ChatTemplate.INSTRUCT,
+            config.rope().maxPositions(),
+            OverLength.REJECT);
+    Pictures pictures = vision == null ? null : pictures(vision.tower().imageSize(), homes);
+    return FirstTurns.of(file, samples, encoder, pictures, config.vocab());
+  }
+
+  private Pictures pictures(int size, List<Path> homes) {
+    Path root = imageRoot;
+    if (root == null) {
+      root = data.toAbsolutePath().getParent();
+    }
+    return new Pictures(
+        new ImageRoot(root == null ? data : root), new ImageDecoder(), preprocessing(size, homes));
+  }
+
+  private static ClipPreprocessing preprocessing(int size, List<Path> homes) {
+    Optional<Path> file = first(homes, PREPROCESSOR);
+    if (file.isEmpty()) {
+      return ClipPreprocessing.clip(size);
+    }
+    ClipPreprocessing read = ClipPreprocessing.read(file.get());
+    if (read.size() != size) {
+      throw new ConfigException(
+          file.get() + ": crop_size",
+          read.size(),
+          "the model's tower reads %d pixels a side; copy its own %s"
+              .formatted(size, PREPROCESSOR));
+    }
+    return read;
+  }
+
+  private static Optional<Path> first(List<Path> homes, String name) {
+    return homes.stream().map(home -> home.resolve(name)).filter(Files::isRegularFile).findFirst();
+  }
+}
