@@ -50,18 +50,28 @@ final class Pointwise {
   }
 
   private static void gelu(float[] x, float[] out, int n) {
+    tails(x, out, n);
     for (int i = 0; i < n; i += LANES) {
       FloatVector v = at(x, i);
-      v.mul(VectorMath.normal(v)).intoArray(out, i);
+      v.mul(VectorMath.normal(v, at(out, i))).intoArray(out, i);
     }
   }
 
   private static void geluSlope(float[] x, float[] out, int n) {
+    tails(x, out, n);
     for (int i = 0; i < n; i += LANES) {
       FloatVector v = at(x, i);
       FloatVector density = VectorMath.exp(v.mul(v).mul(-0.5f)).mul(DENSITY);
-      v.fma(density, VectorMath.normal(v)).intoArray(out, i);
+      v.fma(density, VectorMath.normal(v, at(out, i))).intoArray(out, i);
     }
+  }
+
+  /** The normal distribution's tails; in two loops, as one would be too much to compile whole. */
+  private static void tails(float[] x, float[] out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      VectorMath.logTail(at(x, i)).intoArray(out, i);
+    }
+    VectorMath.expTo(out, 0, n);
   }
 
   private static void quickGelu(float[] x, float[] out, int n) {
