@@ -97,7 +97,7 @@ final class CpuDevice implements AutoCloseable {
    * order.
    */
   void forStripes(long columns, SpanTask task) {
-    int width = 256;
+    int width = 512;
     workers.run(
         count((columns + width - 1) / width),
         (lane, i) -> {

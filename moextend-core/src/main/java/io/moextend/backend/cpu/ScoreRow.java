@@ -45,7 +45,7 @@ final class ScoreRow {
         s = s.add(VectorMath.at(hidden, i));
       }
       s.intoMemorySegment(ALL, row + 4L * i, ORDER);
-      max = max.max(s);
+      max = VectorMath.larger(max, s);
     }
     return max.reduceLanes(VectorOperators.MAX);
   }
