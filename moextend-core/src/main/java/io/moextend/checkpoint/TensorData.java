@@ -6,6 +6,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Arrays;
+import java.util.Objects;
 
 /**
  * A named tensor as it lies in a file or in host memory.
@@ -72,6 +73,18 @@ public record TensorData(String name, DType dtype, long[] shape, MemorySegment b
   /** The same bytes under another name. */
   public TensorData named(String other) {
     return new TensorData(other, dtype, shape, bytes);
+  }
+
+  /**
+   * Rows {@code from} (inclusive) to {@code to} (exclusive) of a tensor with at least one axis; the
+   * bytes are shared.
+   */
+  public TensorData rows(long from, long to) {
+    Objects.checkFromToIndex(from, to, shape[0]);
+    long[] part = shape.clone();
+    part[0] = to - from;
+    long row = shape[0] == 0 ? 0 : bytes.byteSize() / shape[0];
+    return new TensorData(name, dtype, part, bytes.asSlice(from * row, part[0] * row));
   }
 
   /**

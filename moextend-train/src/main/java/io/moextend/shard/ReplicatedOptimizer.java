@@ -8,8 +8,6 @@ import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.optim.UpdateRule;
 import io.moextend.shard.ParameterLayout.Slice;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -93,9 +91,7 @@ public final class ReplicatedOptimizer implements Optimizer {
 
   private double sumOfSquares() {
     try (Arena scratch = backend.arena("gradient norm")) {
-      MemorySegment sum = MemorySegment.ofArray(new double[1]);
-      backend.copyOut(backend.sumOfSquares(scratch, gradients.flat()), sum);
-      return sum.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, 0);
+      return backend.toDouble(backend.sumOfSquares(scratch, gradients.flat()));
     }
   }
 

@@ -121,12 +121,7 @@ public final class InitExpert {
       throw CheckpointException.ofTensor(
           source.origin(), gate.name(), "is no gate over " + plan.experts() + " experts");
     }
-    long row = gate.shape()[1] * gate.dtype().bytes();
-    return new TensorData(
-        moe + ".gate_vision.weight",
-        gate.dtype(),
-        new long[] {1, gate.shape()[1]},
-        gate.bytes().asSlice(donor * row, row));
+    return gate.rows(donor, donor + 1).named(moe + ".gate_vision.weight");
   }
 
   private List<TensorData> calibration(String moe, int experts) {
