@@ -38,10 +38,7 @@ final class ComparedModels {
       description = "The base of --before alone, where the two have different ones.")
   private @Nullable Path beforeBase;
 
-  @Option(
-      names = "--after-base",
-      paramLabel = "DIR",
-      description = "The base of --after alone.")
+  @Option(names = "--after-base", paramLabel = "DIR", description = "The base of --after alone.")
   private @Nullable Path afterBase;
 
   ModelFolder before() {
@@ -82,7 +79,8 @@ final class ComparedModels {
     requireEqual("num_experts_per_tok", a.topK(), b.topK());
     requireEqual("hidden_size", first.hidden(), second.hidden());
     requireEqual("vocab_size", first.vocab(), second.vocab());
-    requireEqual("the vision part", String.valueOf(first.vision()), String.valueOf(second.vision()));
+    requireEqual(
+        "the vision part", String.valueOf(first.vision()), String.valueOf(second.vision()));
     return second;
   }
 

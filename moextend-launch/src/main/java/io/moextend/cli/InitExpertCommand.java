@@ -97,8 +97,7 @@ final class InitExpertCommand implements Callable<Integer> {
     try {
       return new InitExpert(source, model.config(), read, seed);
     } catch (ConfigException e) {
-      throw new ConfigException(
-          "%s for %s: %s".formatted(plan, model.folder(), e.getMessage()), e);
+      throw new ConfigException("%s for %s: %s".formatted(plan, model.folder(), e.getMessage()), e);
     }
   }
 

@@ -95,8 +95,7 @@ final class TextOptions {
    *
    * @param homes model folders, the first that has a preprocessor's file counts
    */
-  FirstTurns firstTurns(
-      SampleFile file, Tokenizer tokens, DecoderConfig config, List<Path> homes) {
+  FirstTurns firstTurns(SampleFile file, Tokenizer tokens, DecoderConfig config, List<Path> homes) {
     VisionConfig vision = config.vision();
     // a model without images has no such ids; those behind the tokenizer's last stand in
     int imageStart = vision == null ? tokens.vocabularySize() : vision.imageStart();

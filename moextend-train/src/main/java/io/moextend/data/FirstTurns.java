@@ -21,8 +21,7 @@ public final class FirstTurns {
   private final @Nullable Pictures pictures;
   private final int[] lengths; // ids of each sample
 
-  private FirstTurns(
-      SampleFile file, Encoder encoder, @Nullable Pictures pictures, int[] lengths) {
+  private FirstTurns(SampleFile file, Encoder encoder, @Nullable Pictures pictures, int[] lengths) {
     this.file = file;
     this.encoder = encoder;
     this.pictures = pictures;
@@ -38,11 +37,7 @@ public final class FirstTurns {
    *     vocabulary, or an image that is missing or that the model cannot take
    */
   public static FirstTurns of(
-      SampleFile file,
-      int samples,
-      Encoder encoder,
-      @Nullable Pictures pictures,
-      int vocabulary) {
+      SampleFile file, int samples, Encoder encoder, @Nullable Pictures pictures, int vocabulary) {
     if (samples < 1) {
       throw new DataException("samples=%d: must be at least 1".formatted(samples));
     }

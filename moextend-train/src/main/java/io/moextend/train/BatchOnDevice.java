@@ -8,7 +8,6 @@ import io.moextend.model.CausalLoss;
 import io.moextend.model.ModelInput;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
