@@ -63,15 +63,12 @@ final class TokenizerFile {
     return file;
   }
 
-  /** What tokenizer_config.json says: "legacy" of a Llama tokenizer, where absent true. */
+  /**
+   * What tokenizer_config.json says: "legacy" of a Llama tokenizer, where absent true. Without that
+   * file the pipeline of tokenizer.json stands as it is, as for Hugging Face's fast tokenizers.
+   */
   SegmentPrefix prefix() {
-    if (config == null) {
-      throw new TextException(
-          "%s has no tokenizer_config.json beside it, so \"legacy\" is unknown; copy that file or"
-                  .formatted(file)
-              + " say which: legacy or first-only");
-    }
-    if (!config.path("tokenizer_class").asText("").startsWith("Llama")) {
+    if (config == null || !config.path("tokenizer_class").asText("").startsWith("Llama")) {
       return SegmentPrefix.AS_FILE;
     }
     return config.path("legacy").asBoolean(true) ? SegmentPrefix.LEGACY : SegmentPrefix.FIRST_ONLY;

@@ -59,12 +59,6 @@ class TokenizerTest {
     }
   }
 
-  private static void openAsSaid(Path file) {
-    try (Tokenizer tokenizer = Tokenizer.open(file)) {
-      assertThat(tokenizer.eos()).isNotNegative();
-    }
-  }
-
   @TestFactory
   List<DynamicTest> everyGoldenTextGivesThePublishedIds() throws IOException {
     JsonNode expected = expected();
@@ -233,8 +227,14 @@ class TokenizerTest {
     Path other = Files.writeString(folder.resolve("other.json"), "{\"hidden_size\": 4}");
     assertThatThrownBy(() -> openAndClose(other, SegmentPrefix.LEGACY))
         .hasMessageStartingWith(other + " has no \"model\"");
-    assertThatThrownBy(() -> openAsSaid(REAL))
-        .hasMessageContaining("has no tokenizer_config.json beside it");
+  }
+
+  @Test
+  void aTokenizerWithoutItsConfigIsTakenAsItsFileSays() {
+    try (Tokenizer alone = Tokenizer.open(REAL)) {
+      assertThat(alone.prefix()).isEqualTo(SegmentPrefix.AS_FILE);
+      assertThat(alone.encode("Hello world")).containsExactly(22557, 1526);
+    }
   }
 
   @Test
