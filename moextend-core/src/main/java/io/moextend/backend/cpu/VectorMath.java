@@ -3,6 +3,7 @@ package io.moextend.backend.cpu;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Stream;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -24,6 +25,25 @@ final class VectorMath {
   private static final float EXP_MAX = 88.72283f;
   private static final float EXP_MIN = -87.33654f;
   private static final float TO_WHOLE = 0x1.8p23f;
+
+  /** Vectors made once: to make them in the loop is more than can be compiled into it. */
+  private static final List<FloatVector> TAIL =
+      Stream.of(
+              -5.409155e-11f,
+              2.940449e-9f,
+              -7.121877e-8f,
+              1.0096046e-6f,
+              -9.192061e-6f,
+              5.4324356e-5f,
+              -1.8170808e-4f,
+              -5.0456987e-5f,
+              4.90313e-3f,
+              -3.642637e-2f,
+              -3.1827590e-1f,
+              -7.9788947e-1f,
+              -6.9314706e-1f)
+          .map(VectorMath::set)
+          .toList();
 
   private VectorMath() {}
 
@@ -67,19 +87,11 @@ final class VectorMath {
   static FloatVector logTail(FloatVector x) {
     FloatVector t = x.abs();
     t = t.blend(8f, t.compare(VectorOperators.GT, 8f));
-    FloatVector p = set(-5.409155e-11f);
-    p = p.fma(t, set(2.940449e-9f));
-    p = p.fma(t, set(-7.121877e-8f));
-    p = p.fma(t, set(1.0096046e-6f));
-    p = p.fma(t, set(-9.192061e-6f));
-    p = p.fma(t, set(5.4324356e-5f));
-    p = p.fma(t, set(-1.8170808e-4f));
-    p = p.fma(t, set(-5.0456987e-5f));
-    p = p.fma(t, set(4.90313e-3f));
-    p = p.fma(t, set(-3.642637e-2f));
-    p = p.fma(t, set(-3.1827590e-1f));
-    p = p.fma(t, set(-7.9788947e-1f));
-    return p.fma(t, set(-6.9314706e-1f));
+    FloatVector p = TAIL.get(0).fma(t, TAIL.get(1));
+    for (int i = 2; i < 13; i++) {
+      p = p.fma(t, TAIL.get(i));
+    }
+    return p;
   }
 
   private static FloatVector set(float value) {
