@@ -23,8 +23,9 @@ import java.util.function.Supplier;
  *
  * @param masked with the new gates masked, so that no new expert can be chosen: 0 where nothing old
  *     moved
- * @param unmasked with the new experts taking part: a copy shares its donor's tokens, so this is
- *     small but not 0
+ * @param unmasked with the new experts taking part. Not 0, and not always small: a fresh copy has
+ *     its donor's logit, so where the donor is a token's first choice the copy takes the place of
+ *     the second
  * @param tokens how many positions were compared
  */
 public record InitReceipt(double masked, double unmasked, int tokens) {
