@@ -26,12 +26,14 @@ interface Nd4jRowKernels extends RowKernels {
   @Override
   default Array scatterRows(Arena to, Array dOut, Array rows, long tableRows) {
     dOut.require("dOut", rows.dim(0), -1);
-    HostCopy.rowNumbers("rows", rows, tableRows);
+    int[] at = HostCopy.rowNumbers("rows", rows, tableRows);
     Array out = to.allocate(dOut.dtype().wide(), tableRows, dOut.dim(1));
     if (out.size() > 0) {
       INDArray table = Nd4jArray.of(out).assign(0);
       if (dOut.size() > 0) {
-        RowMoves.sumByRow(table, Nd4jArray.number(dOut), Nd4jArray.of(rows));
+        try (var t = new Temporaries()) {
+          RowSums.into(t, table, Nd4jArray.number(dOut), at);
+        }
       }
     }
     return out;

@@ -29,14 +29,4 @@ final class RowMoves {
             .addOutputs(table)
             .build());
   }
-
-  /** out[s] = sum of values[i] over rows[i] = s, in the order of i; zero where there is none. */
-  static void sumByRow(INDArray out, INDArray values, INDArray rows) {
-    Nd4j.exec(
-        DynamicCustomOp.builder("unsorted_segment_sum")
-            .addInputs(values, rows)
-            .addOutputs(out)
-            .addIntegerArguments(out.size(0))
-            .build());
-  }
 }
