@@ -105,7 +105,9 @@ class DocumentsTest {
         check(
             LINK,
             (page, link) ->
-                Files.exists(page.resolveSibling(link.group(1))) ? List.of() : List.of(link.group()));
+                Files.exists(page.resolveSibling(link.group(1)))
+                    ? List.of()
+                    : List.of(link.group()));
     assertThat(wrong).isEmpty();
   }
 
