@@ -3,6 +3,7 @@ package io.moextend.train;
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.checkpoint.CheckpointException;
 import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.GrownVocabulary;
 import io.moextend.checkpoint.Prefixed;
 import io.moextend.checkpoint.Selected;
 import io.moextend.checkpoint.Union;

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainConfigTest {
   private static final String LEAST =
@@ -76,6 +77,23 @@ class TrainConfigTest {
     assertThat(config.data().maxLength()).isEqualTo(2048);
     assertThat(config.training().perDeviceTrainBatchSize()).isEqualTo(32);
     assertThat(config.optimizer().schedule(100)).isEqualTo(new Schedule.WarmupLr(2e-5, 3));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"moextend", "tiny"})
+  void theShippedExtensionStartsFromWhatTheShippedAlignmentLeaves(String folder)
+      throws IOException {
+    TrainConfig alignment = shipped(folder + "/alignment.yaml");
+    TrainConfig extension = shipped(folder + "/extension.yaml");
+    assertThat(extension.model())
+        .isEqualTo(
+            new ModelSection(
+                alignment.checkpoints().outputDir().resolve("model"), null, null, null));
+  }
+
+  private static TrainConfig shipped(String name) throws IOException {
+    Path file = shipped().filter(f -> f.endsWith(name)).findFirst().orElseThrow();
+    return TrainConfig.read(file, List.of());
   }
 
   @Test

@@ -1,7 +1,5 @@
-package io.moextend.train;
+package io.moextend.checkpoint;
 
-import io.moextend.checkpoint.TensorData;
-import io.moextend.checkpoint.WeightSource;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
@@ -15,9 +13,9 @@ import java.util.Set;
  * that learns image tokens. New rows are normal with the config's initializer_range and stay as
  * they are in every stage.
  */
-final class GrownVocabulary implements WeightSource {
+public final class GrownVocabulary implements WeightSource {
   /** Rows the published code adds: three image tokens, the others unused. */
-  static final int PUBLISHED_ROWS = 203;
+  public static final int PUBLISHED_ROWS = 203;
 
   private static final List<String> TABLES = List.of("model.embed_tokens.weight", "lm_head.weight");
 
@@ -31,7 +29,7 @@ final class GrownVocabulary implements WeightSource {
   /**
    * @param vocab rows after growing
    */
-  GrownVocabulary(WeightSource source, int vocab, double range, long seed) {
+  public GrownVocabulary(WeightSource source, int vocab, double range, long seed) {
     this.source = source;
     this.vocab = vocab;
     this.range = range;
