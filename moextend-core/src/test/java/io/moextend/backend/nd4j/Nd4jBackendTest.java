@@ -12,6 +12,7 @@ import io.moextend.backend.BackendException;
 import io.moextend.backend.BackendProvider.Options;
 import io.moextend.backend.Backends;
 import io.moextend.backend.Matrix;
+import io.moextend.backend.plain.PlainBackend;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -73,6 +74,56 @@ class Nd4jBackendTest {
     arena.close();
     assertThat(x.isLive()).isFalse();
     assertThatThrownBy(() -> backend.scale(arena, x, 2)).isInstanceOf(IllegalStateException.class);
+  }
+
+  @Test
+  void aRowNumberBeyondTheTableIsRefusedByName() {
+    Array table = doubles(new long[] {2, 1}, 1, 2);
+    Array rows = arena.allocate(DType.I32, 2);
+    backend.copyIn(rows, MemorySegment.ofArray(new int[] {1, 2}));
+    assertThatThrownBy(() -> backend.gatherRows(arena, table, rows))
+        .isInstanceOf(IndexOutOfBoundsException.class)
+        .hasMessage("rows[1] is 2, of a table of 2 rows");
+  }
+
+  @Test
+  void wrappedMemoryIsNotWritten() {
+    try (var owner = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment memory = owner.allocate(16, 64);
+      Array wrapped = backend.wrap(arena, DType.F64, memory, 2);
+      assertThatThrownBy(() -> backend.fillInto(wrapped, 1)).hasMessageContaining("read-only");
+      assertThatThrownBy(() -> backend.copyIn(wrapped, memory)).hasMessageContaining("read-only");
+    }
+  }
+
+  @Test
+  void anArrayOverMemoryThatIsGoneIsRefused() {
+    Array wrapped;
+    try (var owner = java.lang.foreign.Arena.ofConfined()) {
+      wrapped = backend.wrap(arena, DType.F64, owner.allocate(16, 64), 2);
+    }
+    assertThat(wrapped.isLive()).isFalse();
+    assertThatThrownBy(() -> backend.scale(arena, wrapped, 2)).hasMessageContaining("freed");
+  }
+
+  @Test
+  void anArrayOfAnotherBackendIsRefused() {
+    try (Backend other = new PlainBackend();
+        Arena theirs = other.arena("theirs")) {
+      Array x = theirs.allocate(DType.F64, 1);
+      assertThatThrownBy(() -> backend.scale(arena, x, 2))
+          .isInstanceOf(IllegalArgumentException.class)
+          .hasMessageContaining("not of backend nd4j");
+    }
+  }
+
+  @Test
+  void expertsStayDistinctWhereScoresAreNotNumbers() {
+    Array scores = doubles(new long[] {1, 4}, Double.NaN, 1, Double.NaN, 2);
+    Array chosen = backend.topK(arena, scores, 4);
+    int[] values = new int[4];
+    backend.copyOut(chosen, MemorySegment.ofArray(values));
+    assertThat(values).containsExactly(3, 1, 0, 2);
   }
 
   private Array doubles(long[] shape, double... values) {
