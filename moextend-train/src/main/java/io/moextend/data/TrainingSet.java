@@ -166,6 +166,20 @@ public final class TrainingSet {
   }
 
   /**
+   * All samples in order, read anew each time.
+   *
+   * @param rows samples of a batch; the last may have fewer
+   */
+  public Iterable<Batch> batches(int rows) {
+    int count = Math.ceilDiv(size(), rows);
+    return () ->
+        IntStream.range(0, count)
+            .mapToObj(
+                b -> batch(IntStream.range(b * rows, Math.min(size(), (b + 1) * rows)).toArray()))
+            .iterator();
+  }
+
+  /**
    * Reads, encodes and decodes some samples.
    *
    * @param indexes among the usable samples

@@ -18,6 +18,7 @@ import java.util.Map;
  * @param root the folder
  */
 public record DemoData(Path root) {
+  private static final String REQUEST = "talk about shapes .";
   private static final JsonMapper JSON =
       JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
 
@@ -55,6 +56,15 @@ public record DemoData(Path root) {
 
   public Path heldOutDialogues() {
     return root.resolve("text/heldout.json");
+  }
+
+  /** The sentences of {@link #trainText()} as answers to "talk about shapes", without a picture. */
+  public Path trainStatements() {
+    return root.resolve("text/train_statements.json");
+  }
+
+  public Path heldOutStatements() {
+    return root.resolve("text/heldout_statements.json");
   }
 
   /** A caption for each training picture. */
@@ -107,6 +117,8 @@ public record DemoData(Path root) {
     Files.write(heldOutText(), text.heldOut().stream().map(TextSample::line).toList());
     writeJson(trainDialogues(), dialogues("text-train", text.train()));
     writeJson(heldOutDialogues(), dialogues("text-heldout", text.heldOut()));
+    writeJson(trainStatements(), statements("statement-train", text.train()));
+    writeJson(heldOutStatements(), statements("statement-heldout", text.heldOut()));
   }
 
   private void writePictures(PictureSet train, PictureSet test, long seed) throws IOException {
@@ -140,16 +152,35 @@ public record DemoData(Path root) {
     List<Object> out = new ArrayList<>();
     for (TextSample sample : samples) {
       switch (sample) {
-        case TextSample.Statement _ -> {} // nobody asks: it stands in the .txt alone
-        case TextSample.Dialogue dialogue -> {
-          Map<String, Object> entry = new LinkedHashMap<>();
-          entry.put("id", "%s-%05d".formatted(name, out.size()));
-          entry.put("conversations", conversation("", dialogue.turns()));
-          out.add(entry);
-        }
+        case TextSample.Statement _ -> {} // nobody asks: see statements()
+        case TextSample.Dialogue dialogue ->
+            out.add(textEntry("%s-%05d".formatted(name, out.size()), dialogue.turns()));
       }
     }
     return out;
+  }
+
+  /** A sample has a question, so each sentence gets the same one. */
+  private static List<Object> statements(String name, List<TextSample> samples) {
+    List<Object> out = new ArrayList<>();
+    for (TextSample sample : samples) {
+      switch (sample) {
+        case TextSample.Dialogue _ -> {} // see dialogues()
+        case TextSample.Statement statement ->
+            out.add(
+                textEntry(
+                    "%s-%05d".formatted(name, out.size()),
+                    List.of(new Turn(REQUEST, statement.text()))));
+      }
+    }
+    return out;
+  }
+
+  private static Map<String, Object> textEntry(String id, List<Turn> turns) {
+    Map<String, Object> entry = new LinkedHashMap<>();
+    entry.put("id", id);
+    entry.put("conversations", conversation("", turns));
+    return entry;
   }
 
   private static List<Object> conversation(String lead, List<Turn> turns) {

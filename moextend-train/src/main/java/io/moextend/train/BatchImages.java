@@ -19,8 +19,11 @@ import org.jspecify.annotations.Nullable;
  *
  * @param cache null = the tower runs every time
  */
-record BatchImages(Backend backend, Decoder model, @Nullable FeatureCache cache) {
-  ModelInput.@Nullable Images of(Arena arena, Batch batch) {
+public record BatchImages(Backend backend, Decoder model, @Nullable FeatureCache cache) {
+  /**
+   * @return null where the batch has no images
+   */
+  public ModelInput.@Nullable Images of(Arena arena, Batch batch) {
     if (batch.images().isEmpty()) {
       return null;
     }

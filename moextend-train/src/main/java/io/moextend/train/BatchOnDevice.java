@@ -16,11 +16,12 @@ import org.jspecify.annotations.Nullable;
  * @param counted [T] U8, the attention mask, which is also what counts for load balance
  * @param tokens that are not masked
  */
-record BatchOnDevice(ModelInput input, CausalLoss.Labels labels, Array counted, long tokens) {
+public record BatchOnDevice(
+    ModelInput input, CausalLoss.Labels labels, Array counted, long tokens) {
   /**
    * @param images what stands in the image slots, null where the batch has none
    */
-  static BatchOnDevice of(
+  public static BatchOnDevice of(
       Backend backend, Arena arena, Batch batch, ModelInput.@Nullable Images images) {
     Array mask = backend.bytes(arena, batch.mask(), batch.rows(), batch.length());
     var input =

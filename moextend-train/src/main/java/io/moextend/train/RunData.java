@@ -18,10 +18,8 @@ import io.moextend.text.ImageTokens;
 import io.moextend.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Iterator;
 import java.util.List;
 import java.util.function.LongConsumer;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -132,17 +130,7 @@ public final class RunData implements AutoCloseable {
     if (kept == null) {
       return List.of();
     }
-    return () -> batches(kept, rows);
-  }
-
-  private static Iterator<Batch> batches(TrainingSet set, int rows) {
-    int count = Math.ceilDiv(set.size(), rows);
-    return IntStream.range(0, count)
-        .mapToObj(
-            b ->
-                set.batch(
-                    IntStream.range(b * rows, Math.min(set.size(), (b + 1) * rows)).toArray()))
-        .iterator();
+    return kept.batches(rows);
   }
 
   @Override

@@ -1,0 +1,85 @@
+package io.moextend.cli;
+
+import io.moextend.config.ConfigException;
+import io.moextend.train.TrainingSection.ComputeType;
+import java.nio.file.Path;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** Everything on a tiny model, in minutes. */
+@Command(
+    name = "demo",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Makes a small world of coloured shapes, pretrains a tiny Mixtral on its texts, draws its pictures, teaches the model to see them",
+      "by alignment, extension, new experts and finetuning, and the same model by plain full finetuning, and measures all of it:",
+      "OUT/report.html. Takes a few minutes on two cores; needs no network."
+    },
+    footer = {"", "Example:  moextend demo --output runs/demo"})
+final class DemoCommand implements Callable<Integer> {
+  @Option(
+      names = "--output",
+      defaultValue = "runs/demo",
+      paramLabel = "DIR",
+      description =
+          "Folder to write; what an earlier demo left there is replaced (default: ${DEFAULT-VALUE}).")
+  private Path output = Path.of("");
+
+  @Option(
+      names = "--backend",
+      defaultValue = "auto",
+      paramLabel = "auto|cpu|nd4j|cuda",
+      description = "What computes (default: ${DEFAULT-VALUE}).")
+  private String backend = "auto";
+
+  @Option(
+      names = "--dtype",
+      defaultValue = "f32",
+      paramLabel = "bf16|f32",
+      description = "Type of weights and activations (default: ${DEFAULT-VALUE}).")
+  private String dtype = "f32";
+
+  @Option(
+      names = "--threads",
+      defaultValue = "0",
+      description = "Threads of the CPU kernels; 0 = one a core (default: ${DEFAULT-VALUE}).")
+  private int threads;
+
+  @Option(
+      names = "--seed",
+      defaultValue = "42",
+      description = "Of the world and the weights (default: ${DEFAULT-VALUE}).")
+  private long seed;
+
+  @Option(
+      names = "--quick",
+      description = "A smaller model and few steps: shows that everything runs, learns little.")
+  private boolean quick;
+
+  @Override
+  public Integer call() {
+    int count = threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
+    DemoPlan plan = quick ? DemoPlan.quick() : DemoPlan.usual();
+    var run = new DemoRun(new DemoSettings(output, backend, type(), count, seed, plan), System.out);
+    DemoResults results = run.run();
+    System.out.printf(
+        Locale.ROOT,
+        "%npicture questions: %.1f %% before, %.1f %% after; text perplexity times %.3f (full finetuning: times %.3f)%n",
+        100 * results.marks("pretrained").pictureAccuracy(),
+        100 * results.marks("extended").pictureAccuracy(),
+        results.drift("extended"),
+        results.drift("full finetuning"));
+    System.out.printf(Locale.ROOT, "%.0f s; report: %s%n", results.seconds(), run.report());
+    return 0;
+  }
+
+  private ComputeType type() {
+    return switch (dtype) {
+      case "bf16" -> ComputeType.BF16;
+      case "f32" -> ComputeType.F32;
+      default -> throw new ConfigException("--dtype", dtype, "known are bf16 and f32");
+    };
+  }
+}

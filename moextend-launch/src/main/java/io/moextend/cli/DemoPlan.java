@@ -1,0 +1,106 @@
+package io.moextend.cli;
+
+import io.moextend.backend.Activation;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.FeedForwardConfig;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.TowerConfig;
+import io.moextend.demo.DemoData;
+import io.moextend.demo.DemoTokenizer;
+import io.moextend.demo.ScenePicture;
+import java.util.TreeSet;
+
+/**
+ * How large the demo's world and model are, and how long each stage trains.
+ *
+ * @param hidden width of the language model
+ * @param sizes of the data
+ */
+record DemoPlan(
+    int hidden,
+    int layers,
+    DemoData.Sizes sizes,
+    Steps pretrain,
+    Steps alignment,
+    Steps extension,
+    Steps finetune) {
+  /**
+   * One stage.
+   *
+   * @param count optimizer steps
+   * @param batch samples of a step
+   * @param learningRate peak of the cosine
+   */
+  record Steps(int count, int batch, double learningRate) {}
+
+  private static final int HEAD = 32;
+  private static final int EXPERTS = 8;
+  private static final int CHOSEN = 2;
+  private static final int ROUND = 16; // vocabulary rows come in multiples of it
+  private static final int POSITIONS = 256;
+
+  /** What proves the method, in minutes on two cores. */
+  static DemoPlan usual() {
+    return new DemoPlan(
+        128,
+        4,
+        new DemoData.Sizes(768, 144, 3000, 9000, 0.05),
+        new Steps(500, 32, 3e-3),
+        new Steps(250, 32, 3e-3),
+        new Steps(20, 32, 1e-3),
+        new Steps(300, 32, 2e-3));
+  }
+
+  /** What shows that the chain holds, in seconds; nothing is learnt well. */
+  static DemoPlan quick() {
+    return new DemoPlan(
+        64,
+        2,
+        new DemoData.Sizes(96, 48, 300, 900, 0.1),
+        new Steps(60, 16, 5e-3),
+        new Steps(30, 8, 5e-3),
+        new Steps(5, 8, 1e-3),
+        new Steps(30, 8, 5e-3));
+  }
+
+  /** A Mixtral that knows nothing of pictures, with rows for their three tokens. */
+  HuggingFaceConfig languageModel() {
+    int vocab = Math.ceilDiv(DemoTokenizer.vocabularySize(), ROUND) * ROUND;
+    return HuggingFaceConfig.of(
+        new DecoderConfig(
+            "mixtral",
+            vocab,
+            hidden,
+            layers,
+            new DecoderConfig.Heads(hidden / HEAD, hidden / HEAD, HEAD),
+            new DecoderConfig.Rope(10_000, POSITIONS),
+            0,
+            1e-5,
+            0.05,
+            false,
+            new FeedForwardConfig.Experts(hidden, EXPERTS, CHOSEN, new TreeSet<>(), 0.01),
+            new DecoderConfig.SpecialTokens(
+                DemoTokenizer.START, DemoTokenizer.END, DemoTokenizer.END),
+            null));
+  }
+
+  /**
+   * A tower that was never trained: a random projection of patches and their neighbourhood. Its
+   * weights start larger than usual, or its layer would add next to nothing to the pixels.
+   */
+  HuggingFaceConfig tower() {
+    return HuggingFaceConfig.of(
+        new TowerConfig(
+            "clip_vision_model",
+            128,
+            256,
+            1,
+            4,
+            3,
+            ScenePicture.PIXELS,
+            8,
+            Activation.QUICK_GELU,
+            1e-5,
+            0.1));
+  }
+}

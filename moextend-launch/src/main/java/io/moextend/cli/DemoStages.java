@@ -1,0 +1,136 @@
+package io.moextend.cli;
+
+import io.moextend.checkpoint.FrozenProof;
+import io.moextend.report.MetricsHistory;
+import io.moextend.stage.Stage;
+import io.moextend.train.CheckpointSection;
+import io.moextend.train.DataSection;
+import io.moextend.train.EvaluationSection;
+import io.moextend.train.MetricsLog;
+import io.moextend.train.ModelSection;
+import io.moextend.train.OptimizerSection;
+import io.moextend.train.Progress;
+import io.moextend.train.TrainConfig;
+import io.moextend.train.TrainingSection;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Trains the demo's stages as {@code moextend train} does, one folder each. */
+final class DemoStages {
+  static final int LONGEST = 192;
+
+  private final DemoSettings settings;
+  private final Path images;
+  private final PrintStream out;
+
+  /**
+   * A stage that ran.
+   *
+   * @param name of its folder, and in the report
+   * @param model the whole model it left
+   * @param seconds of wall clock, opening and saving counted
+   * @param history its metrics, each step
+   */
+  record Trained(
+      String name,
+      Stage stage,
+      DemoPlan.Steps steps,
+      Path model,
+      double seconds,
+      MetricsHistory history) {
+    /** Most bytes the backend had given out. */
+    long peakBytes() {
+      return (long) history.last("memory").orElse(0);
+    }
+
+    FrozenProof proof() {
+      return FrozenProof.read(model.resolveSibling(FrozenProof.FILE));
+    }
+  }
+
+  DemoStages(DemoSettings settings, Path images, PrintStream out) {
+    this.settings = settings;
+    this.images = images;
+    this.out = out;
+  }
+
+  /**
+   * @param tower of a base that has none; null where it holds its own, or needs none
+   */
+  Trained train(
+      String name,
+      Stage stage,
+      Path base,
+      @Nullable Path tower,
+      List<Path> files,
+      DemoPlan.Steps steps) {
+    long start = System.nanoTime();
+    Path folder = settings.output().resolve(name);
+    Path model =
+        new TrainingRun(
+                stage,
+                config(new ModelSection(base, null, tower, null), files, steps, folder),
+                out,
+                Progress.Display.LINES)
+            .run();
+    return new Trained(
+        name,
+        stage,
+        steps,
+        model,
+        (System.nanoTime() - start) / 1e9,
+        MetricsHistory.read(folder.resolve(MetricsLog.FILE)));
+  }
+
+  /** What a run over these files is told; also how files are opened to be asked about. */
+  TrainConfig config(ModelSection model, List<Path> files, DemoPlan.Steps steps, Path folder) {
+    return new TrainConfig(
+        model,
+        data(files),
+        new OptimizerSection(
+            steps.learningRate(),
+            0.9,
+            0.999,
+            1e-8,
+            0,
+            OptimizerSection.Scheduler.COSINE,
+            0.03,
+            0,
+            1,
+            OptimizerSection.UntouchedParameters.ZERO_GRADIENT),
+        new TrainingSection(
+            steps.batch(),
+            1,
+            1,
+            steps.count(),
+            settings.seed(),
+            false,
+            settings.dtype(),
+            settings.backend(),
+            settings.threads(),
+            TrainingSection.Balance.AUTO,
+            null),
+        new EvaluationSection(0, steps.batch()),
+        new CheckpointSection(folder, 0, 1, "none"),
+        Math.max(1, steps.count() / 5));
+  }
+
+  private DataSection data(List<Path> files) {
+    return new DataSection(
+        files,
+        images,
+        DataSection.Format.AUTO,
+        LONGEST,
+        DataSection.TooLong.REJECT,
+        false,
+        1,
+        false,
+        0,
+        List.of(),
+        null,
+        false,
+        1_000_000);
+  }
+}
