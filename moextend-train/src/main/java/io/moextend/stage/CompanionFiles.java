@@ -3,6 +3,7 @@ package io.moextend.stage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.List;
 
 /** What lies beside the weights in a model's folder and belongs to every model made from it. */
@@ -20,12 +21,12 @@ public final class CompanionFiles {
 
   private CompanionFiles() {}
 
-  /** Copies those that there are. */
+  /** Copies those that there are, over those that {@code to} has. */
   public static void copy(Path from, Path to) throws IOException {
     for (String name : NAMES) {
       Path file = from.resolve(name);
       if (Files.isRegularFile(file)) {
-        Files.copy(file, to.resolve(name));
+        Files.copy(file, to.resolve(name), StandardCopyOption.REPLACE_EXISTING);
       }
     }
   }
