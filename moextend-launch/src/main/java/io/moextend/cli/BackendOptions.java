@@ -33,6 +33,9 @@ final class BackendOptions {
 
   @MustBeClosed
   Backend open() {
+    if (threads < 0) {
+      throw new ConfigException("--threads", threads, "must be 0 (one a core) or more");
+    }
     int count = threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
     return Backends.open(backend, new BackendProvider.Options(count, 0), dtype());
   }

@@ -5,6 +5,7 @@ import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
+import io.moextend.checkpoint.AtomicFolder;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.Fingerprint;
 import io.moextend.checkpoint.FrozenProof;
@@ -45,7 +46,6 @@ import io.moextend.train.Trainer;
 import io.moextend.train.WholeModel;
 import java.io.IOException;
 import java.io.PrintStream;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -111,9 +111,12 @@ final class TrainingRun {
   private void createOutput() {
     try {
       Files.createDirectories(output);
-      new ConfigFile(config).write(output);
     } catch (IOException e) {
-      throw new UncheckedIOException("cannot write into " + output + ": " + e.getMessage(), e);
+      throw AtomicFolder.failure(output, e);
+    }
+    if (!Files.isWritable(output)) {
+      throw new ConfigException(
+          "checkpoints.output_dir", output, "is not writable for this user; name another folder");
     }
   }
 
@@ -132,7 +135,6 @@ final class TrainingRun {
     Set<String> names = trained.stream().map(Parameter::name).collect(Collectors.toSet());
     FrozenProof all = FrozenProof.of(model.source());
     FrozenProof proof = FrozenProof.of(model.source(), name -> !names.contains(name));
-    proof.write(output.resolve(FrozenProof.FILE));
     var frozen = new FrozenTensors(proof, model.source());
     var share = Share.alone(config.training().perDeviceTrainBatchSize());
     long perEpoch = share.batchesPerEpoch(data.order(config));
@@ -180,6 +182,9 @@ final class TrainingRun {
       var trainer = new Trainer<>(parts, plan);
       store.sweep();
       store.find(config.checkpoints().resumeFromCheckpoint()).ifPresent(trainer::resume);
+      // not before: a run that is refused leaves an earlier one's files as they are
+      new ConfigFile(config).write(output);
+      proof.write(output.resolve(FrozenProof.FILE));
       trainer.run();
     }
     finish(backend, files, model, trained, frozen);
