@@ -23,6 +23,7 @@ import picocli.CommandLine.Spec;
     },
     footer = {"", "Start here:  moextend demo", "Each command has --help with an example."},
     subcommands = {
+      GenerateCommand.class,
       DemoCommand.class,
       TrainCommand.class,
       RandomModelCommand.class,

@@ -1,0 +1,105 @@
+package io.moextend.eval;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import io.moextend.backend.Backend;
+import io.moextend.config.VisionConfig;
+import io.moextend.model.Decoder;
+import io.moextend.model.ModelInput;
+import io.moextend.model.Watch;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.IntConsumer;
+import java.util.function.IntPredicate;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Continues one sequence with the most likely token each time. Every token runs the whole sequence
+ * again: right, and for short answers fast enough.
+ */
+public final class Greedy {
+  private final Backend backend;
+  private final Decoder model;
+
+  public Greedy(Backend backend, Decoder model) {
+    this.backend = backend;
+    this.model = model;
+  }
+
+  /**
+   * The images of a prompt.
+   *
+   * @param pixels [images, 3, size, size]
+   * @param slots positions of the prompt that their patches overwrite, image after image
+   */
+  @SuppressWarnings("ArrayRecordComponent") // handed over, compared nowhere
+  public record Pictures(float[] pixels, int[] slots) {}
+
+  /**
+   * @param pictures null where the prompt has none
+   * @param most new tokens
+   * @param stop a token that ends the answer; it is not part of it
+   * @param seen told each new token as it comes
+   * @return the new tokens
+   */
+  public int[] extend(
+      int[] prompt, @Nullable Pictures pictures, int most, IntPredicate stop, IntConsumer seen) {
+    int[] ids = Arrays.copyOf(prompt, prompt.length + most);
+    int length = prompt.length;
+    while (length < ids.length) {
+      int next = next(Arrays.copyOf(ids, length), pictures);
+      if (stop.test(next)) {
+        break;
+      }
+      ids[length++] = next;
+      seen.accept(next);
+    }
+    return Arrays.copyOfRange(ids, prompt.length, length);
+  }
+
+  private int next(int[] ids, @Nullable Pictures pictures) {
+    try (Arena arena = backend.arena("greedy")) {
+      var input =
+          new ModelInput(
+              1,
+              ids.length,
+              backend.ints(arena, ids, ids.length),
+              null,
+              pictures == null ? null : images(arena, pictures),
+              List.of());
+      Tape tape = Tape.off(backend, arena);
+      Array hidden = model.forward(tape, input, false, Watch.NONE).hidden().data();
+      Tensor last = Tensor.constant(hidden.slice(ids.length - 1L, ids.length));
+      Array logits = model.logits(tape, last).data();
+      Array wide = logits.dtype() == DType.BF16 ? backend.cast(arena, logits, DType.F32) : logits;
+      return backend.toInts(backend.topK(arena, wide, 1))[0];
+    }
+  }
+
+  private ModelInput.Images images(Arena arena, Pictures pictures) {
+    VisionConfig vision = model.config().vision();
+    int size = vision == null ? 1 : vision.tower().imageSize();
+    int count = pictures.pixels.length / (3 * size * size);
+    return new ModelInput.Images.Pixels(
+        backend.floats(arena, model.dtype(), pictures.pixels, count, 3, size, size),
+        backend.ints(arena, pictures.slots, pictures.slots.length));
+  }
+
+  /**
+   * Positions of all image slots of a prompt: those strictly between {@code <image>} and {@code
+   * </image>}.
+   */
+  public static int[] slots(int[] prompt, VisionConfig vision) {
+    int[] inside = new int[prompt.length];
+    boolean open = false;
+    for (int i = 0; i < prompt.length; i++) {
+      open = prompt[i] == vision.imageStart() || open && prompt[i] != vision.imageEnd();
+      inside[i] = open && prompt[i] != vision.imageStart() ? 1 : 0;
+    }
+    return IntStream.range(0, prompt.length).filter(i -> inside[i] == 1).toArray();
+  }
+}

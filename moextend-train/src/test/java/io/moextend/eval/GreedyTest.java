@@ -1,0 +1,86 @@
+package io.moextend.eval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.moextend.Golden;
+import io.moextend.array.DType;
+import io.moextend.backend.Backend;
+import io.moextend.backend.BackendProvider;
+import io.moextend.backend.Backends;
+import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.VisionConfig;
+import io.moextend.data.image.ClipPreprocessing;
+import io.moextend.data.image.ImageDecoder;
+import io.moextend.eval.Greedy.Pictures;
+import io.moextend.model.OpenModel;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** The published models' greedy answers, text alone and with an image. */
+class GreedyTest {
+  @ParameterizedTest
+  @CsvSource({
+    "cpu, VisionMixtralForCausalLM/vision_align",
+    "nd4j, VisionMixtralForCausalLM/vision_align",
+    "cpu, MoExtendForCausalLM/moextend_ft_rand",
+    "nd4j, MoExtendForCausalLM/moextend_ft_rand"
+  })
+  void theAnswersAreThePublishedModels(String backendName, String name) throws IOException {
+    JsonNode cases =
+        new ObjectMapper()
+            .readTree(Golden.path("moextend/quirks_check.json").toFile())
+            .get("generate")
+            .get(name);
+    assertThat(cases).isNotEmpty();
+    Path folder = Golden.path("moextend/" + name.substring(name.indexOf('/') + 1));
+    HuggingFaceConfig config = HuggingFaceConfig.read(folder);
+    try (Backend backend = Backends.open(backendName, new BackendProvider.Options(2, 0));
+        OpenModel model =
+            OpenModel.of(
+                CheckpointFolder.open(folder), config.decoder(), backend, DType.F32, Set.of(), 0)) {
+      var greedy = new Greedy(backend, model.decoder());
+      for (JsonNode one : cases) {
+        int[] prompt = ints(one.get("prompt_ids"));
+        List<Integer> streamed = new ArrayList<>();
+        int[] answer =
+            greedy.extend(
+                prompt,
+                pictures(one.get("text").asText(), prompt, config.decoder().vision(), folder),
+                12,
+                token -> token == 2,
+                streamed::add);
+        assertThat(answer).containsExactly(ints(one.get("new_ids")));
+        assertThat(streamed).hasSize(answer.length);
+      }
+    }
+  }
+
+  private static @Nullable Pictures pictures(
+      String text, int[] prompt, @Nullable VisionConfig vision, Path folder) {
+    if (vision == null || !text.contains("<image>")) {
+      return null;
+    }
+    var preprocessing = ClipPreprocessing.read(folder.resolve("preprocessor_config.json"));
+    Path file =
+        Golden.path("moextend/data").resolve(text.replaceAll("(?s).*<image>(.*)</image>.*", "$1"));
+    return new Pictures(
+        preprocessing.pixels(new ImageDecoder().read(file)), Greedy.slots(prompt, vision));
+  }
+
+  private static int[] ints(JsonNode array) {
+    int[] values = new int[array.size()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = array.get(i).asInt();
+    }
+    return values;
+  }
+}
