@@ -29,6 +29,8 @@ import io.moextend.stage.RoutingCounter;
 import io.moextend.text.ImageTokens;
 import io.moextend.text.ImageTokens.SlotContent;
 import io.moextend.text.Tokenizer;
+import io.moextend.train.ModelFiles;
+import io.moextend.train.ModelSection;
 import java.nio.file.Path;
 import java.util.Set;
 
@@ -67,16 +69,17 @@ final class DemoExtension {
    * @param after the same behind it
    */
   Counted count(Path before, Path after) {
-    DecoderConfig config = HuggingFaceConfig.read(after).decoder();
-    VisionConfig vision = config.vision();
-    if (vision == null) {
-      throw new IllegalStateException(after + " has no vision part after alignment");
-    }
-    int size = vision.tower().imageSize();
-    var pictures =
-        new Pictures(new ImageRoot(data.root()), new ImageDecoder(), ClipPreprocessing.clip(size));
+    var section = new ModelSection(after, null, null, null);
     try (SampleFile file = SampleFile.open(data.instructions(), KeptTurns.FIRST_ONLY, null);
-        Tokenizer tokenizer = Tokenizer.open(after)) {
+        Tokenizer tokenizer = ModelFiles.tokenizer(section)) {
+      ModelFiles files = ModelFiles.of(section, tokenizer, settings.seed());
+      DecoderConfig config = files.config().decoder();
+      VisionConfig vision = config.vision();
+      ClipPreprocessing preprocessing = files.preprocessing();
+      if (vision == null || preprocessing == null) {
+        throw new IllegalStateException(after + " has no vision part after alignment");
+      }
+      var pictures = new Pictures(new ImageRoot(data.root()), new ImageDecoder(), preprocessing);
       var tokens =
           new ImageTokens(
               tokenizer, vision.imageStart(), vision.tower().patches(), SlotContent.PADS);

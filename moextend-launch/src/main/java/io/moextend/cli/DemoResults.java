@@ -65,6 +65,6 @@ record DemoResults(
 
   /** How many times the old text perplexity a model has: 1 where nothing was forgotten. */
   double drift(String name) {
-    return marks(name).text().value() / marks("pretrained").text().value();
+    return marks(name).text().value() / marks(DemoRun.PRETRAINED).text().value();
   }
 }

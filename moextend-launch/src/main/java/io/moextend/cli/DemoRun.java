@@ -5,10 +5,12 @@ import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
 import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.Fingerprint;
 import io.moextend.checkpoint.FrozenProof;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.cli.DemoExamination.Marks;
 import io.moextend.cli.DemoStages.Trained;
+import io.moextend.config.HuggingFaceConfig;
 import io.moextend.demo.DemoData;
 import io.moextend.stage.ExtensionPlan;
 import io.moextend.stage.InitReceipt;
@@ -24,6 +26,10 @@ import org.jspecify.annotations.Nullable;
 
 /** The whole chain on a tiny world, from drawing its pictures to what was measured. */
 final class DemoRun {
+  static final String PRETRAINED = "pretrained";
+  static final String EXTENDED = "extended";
+  static final String FULL = "full finetuning";
+
   private final DemoSettings settings;
   private final PrintStream out;
   private final long start = System.nanoTime();
@@ -59,6 +65,11 @@ final class DemoRun {
     }
   }
 
+  /** Whether a model is the end of one of the two ways to learn to see. */
+  static boolean isFinetuned(String name) {
+    return name.equals(EXTENDED) || name.equals(FULL);
+  }
+
   /** Where the report is. */
   Path report() {
     return settings.output().resolve("report.html");
@@ -83,7 +94,7 @@ final class DemoRun {
 
     Trained pretrained =
         train(stages, "pretrain", Stage.PRETRAIN_TEXT, blank, null, texts, plan.pretrain());
-    examine(examination, "pretrained", pretrained.model(), tower);
+    examine(examination, PRETRAINED, pretrained.model(), tower);
     Trained aligned =
         train(
             stages,
@@ -111,9 +122,9 @@ final class DemoRun {
     examine(examination, "grown", grown, null);
     Trained finetuned =
         train(stages, "finetune", Stage.FINETUNE, grown, null, talk, plan.finetune());
-    examine(examination, "extended", finetuned.model(), null);
+    examine(examination, EXTENDED, finetuned.model(), null);
     Trained full = train(stages, "full", Stage.FULL, aligned.model(), null, talk, plan.finetune());
-    examine(examination, "full finetuning", full.model(), null);
+    examine(examination, FULL, full.model(), null);
     return new DemoResults(
         world,
         List.of(pretrained, aligned, extended, finetuned, full),
@@ -127,10 +138,7 @@ final class DemoRun {
   }
 
   private void random(
-      Backend backend,
-      io.moextend.config.HuggingFaceConfig config,
-      List<Path> companions,
-      Path folder) {
+      Backend backend, HuggingFaceConfig config, List<Path> companions, Path folder) {
     RandomModel.write(
         backend, config, settings.dtype().dtype(), settings.seed(), companions, folder);
   }
@@ -144,7 +152,7 @@ final class DemoRun {
       return new DemoResults.Frozen(
           proof.tensors().size(),
           proof.verify(now),
-          io.moextend.checkpoint.Fingerprint.of(proof).hex(),
+          Fingerprint.of(proof).hex(),
           old.tensors().size(),
           old.verify(now));
     }

@@ -4,6 +4,7 @@ import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
 import io.moextend.backend.Backend;
 import io.moextend.data.Batch;
 import io.moextend.data.EncodedSample;
@@ -15,7 +16,11 @@ import io.moextend.train.BatchImages;
 import io.moextend.train.BatchOnDevice;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 import java.util.stream.IntStream;
 
 /**
@@ -59,6 +64,20 @@ public final class AnswerAccuracy {
     return answers.stream().mapToInt(a -> a.right() ? 1 : 0).average().orElse(0);
   }
 
+  /** What someone reaches who always gives the most frequent true answer; 0 of none. */
+  public static double chance(List<Answer> answers) {
+    var counts = new HashMap<String, Integer>();
+    answers.forEach(a -> counts.merge(a.expected(), 1, Integer::sum));
+    return answers.isEmpty() ? 0 : Collections.max(counts.values()) / (double) answers.size();
+  }
+
+  /** The answers by kind of question, in the order the kinds first come. */
+  public static SequencedMap<String, List<Answer>> byKind(List<Answer> answers) {
+    var kinds = new LinkedHashMap<String, List<Answer>>();
+    answers.forEach(a -> kinds.computeIfAbsent(a.kind(), _ -> new ArrayList<>()).add(a));
+    return kinds;
+  }
+
   /**
    * @param rows samples of a batch
    * @return all answers in the samples' order
@@ -84,7 +103,7 @@ public final class AnswerAccuracy {
       BatchOnDevice on = BatchOnDevice.of(backend, arena, batch, images.of(arena, batch));
       Decoder.Output output = model.forward(tape, on.input(), false, Watch.NONE);
       Array hidden = backend.gatherRows(arena, output.hidden().data(), on.labels().rows());
-      Array logits = model.logits(tape, io.moextend.autograd.Tensor.constant(hidden)).data();
+      Array logits = model.logits(tape, Tensor.constant(hidden)).data();
       Array wide = logits.dtype() == DType.F32 ? logits : backend.cast(arena, logits, DType.F32);
       return backend.toInts(backend.topK(arena, wide, 1));
     }

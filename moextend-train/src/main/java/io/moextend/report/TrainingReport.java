@@ -70,6 +70,11 @@ public final class TrainingReport {
     return new Section("Loss", blocks);
   }
 
+  /** The loss alone, to stand among those of other stages. */
+  public static LineChart loss(String title, MetricsHistory log) {
+    return noisy(log, "loss", title, LineChart.Scale.LINEAR);
+  }
+
   /** Gradient norm and learning rate. */
   public static Section optimization(MetricsHistory log) {
     List<Block> blocks = new ArrayList<>();

@@ -1,0 +1,137 @@
+package io.moextend.cli;
+
+import io.moextend.checkpoint.FrozenProof;
+import io.moextend.cli.DemoStages.Trained;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.TowerConfig;
+import io.moextend.report.Block;
+import io.moextend.report.Details;
+import io.moextend.report.Numbers;
+import io.moextend.report.Paragraph;
+import io.moextend.report.Section;
+import io.moextend.report.Table;
+import io.moextend.report.TrainingReport;
+import io.moextend.stage.InitReceipt;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+
+/** How the demo's stages went: losses, proof, time and memory, settings. */
+record DemoCourse(DemoSettings settings, DemoResults results) {
+  private static final double MEGABYTE = 1e6;
+
+  Section losses() {
+    List<Block> charts = new ArrayList<>();
+    for (Trained stage : results.stages()) {
+      charts.add(TrainingReport.loss("Loss: " + stage.name(), stage.history()));
+    }
+    return new Section("Loss curves", charts);
+  }
+
+  Section proof() {
+    DemoResults.Frozen frozen = results.frozen();
+    InitReceipt receipt = results.receipt();
+    List<List<String>> rows =
+        List.of(
+            List.of(
+                "frozen in finetuning, byte for byte as before it",
+                "%d of %d tensors"
+                    .formatted(frozen.tensors() - frozen.moved().size(), frozen.tensors())),
+            List.of("their fingerprint", frozen.fingerprint()),
+            List.of(
+                "of the pretrained language model, byte for byte in the extended one",
+                "%d of %d tensors".formatted(frozen.old() - frozen.changed().size(), frozen.old())),
+            List.of(
+                "largest logit change by init-expert, new gates masked",
+                Numbers.compact(receipt.masked())),
+            List.of(
+                "largest logit change by init-expert, new experts in place",
+                Numbers.compact(receipt.unmasked())));
+    List<Block> blocks = new ArrayList<>();
+    blocks.add(
+        new Paragraph(
+            "A SHA-256 of every tensor was taken before and compared after. The extension stage trains the old"
+                + " routers, as the paper has it, so those of the pretrained tensors that differ are router gates;"
+                + " attention, experts, embeddings and norms are what they were."));
+    blocks.add(
+        new Table(
+            "Proof", List.of(Table.Column.words("What"), Table.Column.words("Measured")), rows));
+    if (!frozen.changed().isEmpty()) {
+      blocks.add(
+          new Details(
+              "The pretrained tensors that differ",
+              List.of(
+                  new Paragraph(
+                      String.join(
+                          ", ",
+                          frozen.changed().stream().map(FrozenProof.Difference::name).toList())))));
+    }
+    return new Section("Frozen proof", blocks);
+  }
+
+  Section cost() {
+    List<List<String>> stages = new ArrayList<>();
+    for (Trained stage : results.stages()) {
+      stages.add(
+          List.of(
+              stage.name(),
+              Integer.toString(stage.steps().count()),
+              Numbers.fixed(stage.seconds(), 1),
+              Numbers.compact(stage.history().median("tokens_per_s").orElse(0)),
+              Numbers.fixed(stage.peakBytes() / MEGABYTE, 1)));
+    }
+    List<List<String>> parts =
+        results.parts().stream()
+            .map(p -> List.of(p.name(), Numbers.fixed(p.seconds(), 1)))
+            .toList();
+    return Section.of(
+        "Time and memory",
+        new Table(
+            "Training",
+            List.of(
+                Table.Column.words("Stage"),
+                Table.Column.numbers("Steps"),
+                Table.Column.numbers("Seconds"),
+                Table.Column.numbers("Tokens per second"),
+                Table.Column.numbers("Peak of arrays, MB")),
+            stages),
+        new Table(
+            "Every part",
+            List.of(Table.Column.words("Part"), Table.Column.numbers("Seconds")),
+            parts));
+  }
+
+  Section settingsTable() {
+    var all = new LinkedHashMap<String, String>();
+    DecoderConfig model = settings.plan().languageModel().decoder();
+    TowerConfig tower = settings.plan().tower().tower();
+    all.put("language model", shape(model));
+    all.put(
+        "vision tower",
+        "random and frozen: %d patches, %d layers, width %d"
+            .formatted(tower.patches(), tower.layers(), tower.hidden()));
+    all.put("data", String.valueOf(settings.plan().sizes()));
+    for (Trained stage : results.stages()) {
+      all.put(
+          stage.name(),
+          "%d steps of %d samples, AdamW, cosine from %s"
+              .formatted(
+                  stage.steps().count(), stage.steps().batch(), stage.steps().learningRate()));
+    }
+    all.put("dtype", settings.dtype().dtype().toString());
+    all.put("device", results.device());
+    all.put("threads", Integer.toString(settings.threads()));
+    all.put("seed", Long.toString(settings.seed()));
+    return TrainingReport.settings(all);
+  }
+
+  private static String shape(DecoderConfig model) {
+    return "Mixtral: vocabulary %d, width %d, %d layers, %d heads, %s"
+        .formatted(
+            model.vocab(),
+            model.hidden(),
+            model.layers(),
+            model.heads().query(),
+            model.feedForward());
+  }
+}
