@@ -38,9 +38,10 @@ final class VerifyCommand implements Callable<Integer> {
   public Integer call() {
     PrintWriter out = Commands.out(spec);
     Path file = proof != null ? proof : model.folder().resolveSibling(FrozenProof.FILE);
-    FrozenProof before = FrozenProof.read(file);
+    FrozenProof before;
     List<FrozenProof.Difference> moved;
     try (WeightSource source = model.weights()) {
+      before = FrozenProof.read(file);
       moved = before.verify(source);
     }
     moved.forEach(d -> out.println("moved: " + d));

@@ -263,7 +263,7 @@ class BadInputTest {
       delimiter = '|',
       value = {
         "verify --model BASE | frozen.json",
-        "verify --model nowhere --proof BASE/config.json | config.json",
+        "verify --model nowhere --proof BASE/config.json | nowhere",
         "verify --model BASE --proof BASE/config.json | config.json",
         "verify --model nowhere | nowhere",
         "verify | --model",
@@ -276,7 +276,7 @@ class BadInputTest {
         "random-model --config BASE --output OUT --backend abacus | abacus",
         "random-model --config BASE --output OUT --threads -3 | --threads",
         "expert-distribution --before BASE --after nowhere --data x.json --output o.json | nowhere",
-        "trace --model nowhere --inputs nowhere --outputs nowhere | nowhere",
+        "trace --model nowhere --inputs nowhere --output nowhere | nowhere",
         "train --stage alignment | --config",
         "fly | fly",
       })
