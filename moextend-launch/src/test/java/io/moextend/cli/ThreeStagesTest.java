@@ -51,6 +51,7 @@ class ThreeStagesTest {
     for (String field :
         List.of(
             "model.base=" + base,
+            "model.vision_tower=null",
             "model.tokenizer=" + Golden.path("moextend/tokenizer_tiny"),
             "data.train_files=[" + Golden.path("moextend/data/train.json") + "]",
             "data.image_root=" + Golden.path("moextend/data"),
