@@ -5,6 +5,7 @@ import io.moextend.backend.LossKernels.BalanceForm;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -61,6 +62,10 @@ final class LossCases {
       Trial t, int[] targets, int classes, double spread, double denominator) {
     int rows = targets.length;
     double[] logits = Arrays.stream(t.normal(rows, classes)).map(x -> spread * x).toArray();
+    if (rows > 0 && targets[0] >= 0) { // the least likely, or the loss might be nearly nothing
+      targets[0] =
+          IntStream.range(0, classes).reduce((a, b) -> logits[b] < logits[a] ? b : a).orElse(0);
+    }
     Array in = t.valuesOf(logits, rows, classes);
     Array at = t.intsOf(targets, rows);
     Array dLoss = t.wideValuesOf(new double[] {1.25}, 1);
