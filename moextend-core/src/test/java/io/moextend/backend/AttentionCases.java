@@ -3,6 +3,7 @@ package io.moextend.backend;
 import io.moextend.array.Array;
 import io.moextend.backend.AttentionKernels.Attention;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -46,6 +47,7 @@ final class AttentionCases {
     cases.add(attend(shapes.get(9), true, true));
     cases.add(nothingToSee());
     cases.add(noSequences());
+    cases.add(steepScores());
     return cases.stream();
   }
 
@@ -87,6 +89,24 @@ final class AttentionCases {
           bothWays(t, causal, t.maskOf(mask, 3, 5), null, false);
           bothWays(t, shape(1, 9, 4, 2, 1, 8, true, 0), null, null, false);
           bothWays(t, shape(1, 200, 20, 2, 1, 8, true, 3), null, null, false);
+        });
+  }
+
+  /** Scores far beyond what e^x holds in F32. */
+  private static Case steepScores() {
+    return Case.of(
+        "attend",
+        "steep scores",
+        t -> {
+          Attention shape = shape(1, 20, 20, 2, 1, 16, true, 0);
+          double[] steep = Arrays.stream(t.normal(20, 32)).map(x -> 50 * x).toArray();
+          Array q = t.valuesOf(steep, 20, 32);
+          Array k = t.values(20, 16);
+          Array v = t.values(20, 16);
+          var attended = t.backend().attend(t.arena(), shape, q, k, v, null, null);
+          // a score's own rounding is what remains
+          t.loosely("out", attended.out(), t.compute(), 20, 20, 32);
+          t.result("logSumExp", attended.logSumExp(), t.wide(), 1, 2, 20);
         });
   }
 

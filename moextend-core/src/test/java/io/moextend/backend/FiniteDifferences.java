@@ -2,20 +2,23 @@ package io.moextend.backend;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
+import io.moextend.backend.BackendProvider.Options;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
+import org.assertj.core.data.Offset;
 
 /**
  * Compares the gradients that a backward kernel gives with central differences of its forward
- * kernel, in F64. The loss is the sum of the output times fixed random numbers.
+ * kernel, on the oracle in F64. The loss is the sum of the output times fixed random numbers.
  */
-final class FiniteDifferences {
+final class FiniteDifferences implements AutoCloseable {
   /**
    * Half the distance of a difference; its error goes with the square, rounding with 1e-16 / it.
    */
@@ -36,15 +39,41 @@ final class FiniteDifferences {
   }
 
   private final Backend backend;
+  private final Arena fixed;
   private final Random random;
   private final long seed;
   private final List<long[]> shapes = new ArrayList<>();
   private final List<double[]> values = new ArrayList<>();
 
-  FiniteDifferences(Backend backend, long seed) {
-    this.backend = backend;
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed in close()
+  FiniteDifferences(long seed) {
+    this.backend = Backends.open("nd4j", new Options(1, 0));
+    this.fixed = backend.arena("fixed");
     this.random = new Random(seed);
     this.seed = seed;
+  }
+
+  Backend backend() {
+    return backend;
+  }
+
+  /** Integers that the kernels read and nothing differentiates. */
+  Array ints(int[] numbers, long... shape) {
+    Array array = fixed.allocate(DType.I32, shape);
+    backend.copyIn(array, MemorySegment.ofArray(numbers));
+    return array;
+  }
+
+  Array mask(byte[] seen, long... shape) {
+    Array array = fixed.allocate(DType.U8, shape);
+    backend.copyIn(array, MemorySegment.ofArray(seen));
+    return array;
+  }
+
+  /** Doubles that nothing differentiates. */
+  Array constants(double[] numbers, long... shape) {
+    return array(fixed, numbers, shape);
   }
 
   /** One more input, normally distributed. */
@@ -86,7 +115,7 @@ final class FiniteDifferences {
       for (int j = 0; j < want.length; j++) {
         assertThat(got.get(i)[j])
             .as("seed %d, gradient of element %d of input %d", seed, j, i)
-            .isCloseTo(want[j], org.assertj.core.data.Offset.offset(ALLOWED * size));
+            .isCloseTo(want[j], Offset.offset(ALLOWED * size));
       }
     }
   }
@@ -134,5 +163,11 @@ final class FiniteDifferences {
     double[] out = new double[Math.toIntExact(array.size())];
     backend.copyOut(array, MemorySegment.ofArray(out));
     return out;
+  }
+
+  @Override
+  public void close() {
+    fixed.close();
+    backend.close();
   }
 }

@@ -5,6 +5,7 @@ import io.moextend.backend.LossKernels.BalanceForm;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
@@ -18,6 +19,11 @@ final class LossCases {
       cases.add(crossEntropy(s[0], s[1], true));
     }
     cases.add(nothingWanted());
+    cases.add(
+        Case.of(
+            "crossEntropy",
+            "of logits beyond what e^x holds in F32",
+            t -> bothWays(t, new int[] {3, 0, -1, 7, 2, 1, 6, 4}, 8, 60, 5)));
     for (BalanceForm form : BalanceForm.values()) {
       cases.add(balance(form, 17, 2, new int[] {5, 5, 5}, Mask.NONE));
       cases.add(balance(form, 40, 2, new int[] {9, 9}, Mask.SOME));
@@ -43,18 +49,23 @@ final class LossCases {
           for (int i = 0; padded && i < rows; i += 3) {
             targets[i] = i % 2 == 0 ? -100 : -1;
           }
-          bothWays(t, targets, classes, 7.5);
+          bothWays(t, targets, classes, 4, 7.5);
         });
   }
 
   private static Case nothingWanted() {
     return Case.of(
-        "crossEntropy", "all rows ignored", t -> bothWays(t, new int[] {-100, -100, -1}, 6, 1));
+        "crossEntropy", "all rows ignored", t -> bothWays(t, new int[] {-100, -100, -1}, 6, 4, 1));
   }
 
-  private static void bothWays(Trial t, int[] targets, int classes, double denominator) {
+  private static void bothWays(
+      Trial t, int[] targets, int classes, double spread, double denominator) {
     int rows = targets.length;
-    double[] logits = Arrays.stream(t.normal(rows, classes)).map(x -> 4 * x).toArray();
+    double[] logits = Arrays.stream(t.normal(rows, classes)).map(x -> spread * x).toArray();
+    if (rows > 0 && targets[0] >= 0) { // the least likely, or the loss might be nearly nothing
+      targets[0] =
+          IntStream.range(0, classes).reduce((a, b) -> logits[b] < logits[a] ? b : a).orElse(0);
+    }
     Array in = t.valuesOf(logits, rows, classes);
     Array at = t.intsOf(targets, rows);
     Array dLoss = t.wideValuesOf(new double[] {1.25}, 1);

@@ -4,6 +4,7 @@ import io.moextend.array.Array;
 import io.moextend.array.DType;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
 final class MatrixCases {
@@ -167,10 +168,7 @@ final class MatrixCases {
           Array chosen =
               only < 0
                   ? t.choices(tokens, k, experts)
-                  : t.intsOf(
-                      java.util.stream.IntStream.generate(() -> only).limit(tokens).toArray(),
-                      tokens,
-                      1);
+                  : t.intsOf(IntStream.generate(() -> only).limit(tokens).toArray(), tokens, 1);
           Array x = t.values((long) tokens * k, in);
           Array dY = t.values((long) tokens * k, out);
           List<Matrix> matrices = new ArrayList<>();

@@ -2,6 +2,7 @@ package io.moextend.backend;
 
 import io.moextend.array.Array;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -110,8 +111,8 @@ final class RowCases {
         t -> {
           int positions = 12;
           double[] angles = t.normal(positions, headSize / 2);
-          double[] cos = java.util.Arrays.stream(angles).map(Math::cos).toArray();
-          double[] sin = java.util.Arrays.stream(angles).map(Math::sin).toArray();
+          double[] cos = Arrays.stream(angles).map(Math::cos).toArray();
+          double[] sin = Arrays.stream(angles).map(Math::sin).toArray();
           Array x = t.values(rows, width);
           Array at = t.ints(positions, rows);
           Array c = t.wideValuesOf(cos, positions, headSize / 2);

@@ -7,8 +7,10 @@ import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Random;
 
@@ -128,7 +130,7 @@ final class Trial implements AutoCloseable {
       for (int e = 0; e < bound; e++) {
         all.add(e);
       }
-      java.util.Collections.shuffle(all, random);
+      Collections.shuffle(all, random);
       for (int j = 0; j < k; j++) {
         chosen[t * k + j] = all.get(j);
       }
@@ -150,7 +152,7 @@ final class Trial implements AutoCloseable {
   private Array input(DType dtype, MemorySegment bytes, long[] shape) {
     Array array = arena.allocate(dtype, shape);
     backend.copyIn(array, bytes);
-    inputs.add(new Input(array, bytes.toArray(java.lang.foreign.ValueLayout.JAVA_BYTE)));
+    inputs.add(new Input(array, bytes.toArray(ValueLayout.JAVA_BYTE)));
     if (made++ == freedInput) {
       arena.free(array);
     }

@@ -2,7 +2,11 @@ package io.moextend.backend.plain;
 
 import io.moextend.array.Arena;
 import io.moextend.array.Array;
+import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 interface PlainAttentionKernels extends AttentionKernels {
@@ -102,37 +106,21 @@ interface PlainAttentionKernels extends AttentionKernels {
     PlainArray dK = zeros(to, k.shape());
     PlainArray dV = zeros(to, v.shape());
     PlainArray dBias = zeros(to, shape.queryHeads(), shape.queries(), shape.keys());
+    var gradients = new AttentionGradients(dQ, dK, dV, dBias);
     for (Head head : heads(shape)) {
       for (int query = 0; query < shape.queries(); query++) {
-        int row = head.queryRow(query);
         double along = 0;
         for (int i = 0; i < shape.headSize(); i++) {
-          int column = head.queryColumn(i);
+          int at = head.queryColumn(i);
           along +=
-              PlainArray.of(dOut).get(row, column) * PlainArray.of(forward.out()).get(row, column);
+              PlainArray.of(dOut).get(head.queryRow(query), at)
+                  * PlainArray.of(forward.out()).get(head.queryRow(query), at);
         }
         for (int key = 0; key < shape.keys(); key++) {
-          if (!head.sees(query, key, keyMask)) {
-            continue;
-          }
-          double logs = PlainArray.of(forward.logSumExp()).get(head.perQuery(query));
-          double p = Math.exp(head.score(query, key, q, k, bias) - logs);
-          int keyRow = head.keyRow(key);
-          double dP = 0;
-          for (int i = 0; i < shape.headSize(); i++) {
-            double d = PlainArray.of(dOut).get(row, head.queryColumn(i));
-            dP += d * PlainArray.of(v).get(keyRow, head.keyColumn(i));
-            dV.add(keyRow, head.keyColumn(i), p * d);
-          }
-          double dScore = p * (dP - along);
-          int at = head.biasAt(query, key);
-          dBias.set(at, dBias.get(at) + dScore);
-          for (int i = 0; i < shape.headSize(); i++) {
-            double scaled = dScore * shape.scale();
-            dQ.add(
-                row, head.queryColumn(i), scaled * PlainArray.of(k).get(keyRow, head.keyColumn(i)));
-            dK.add(
-                keyRow, head.keyColumn(i), scaled * PlainArray.of(q).get(row, head.queryColumn(i)));
+          if (head.sees(query, key, keyMask)) {
+            double logs = PlainArray.of(forward.logSumExp()).get(head.perQuery(query));
+            double p = Math.exp(head.score(query, key, q, k, bias) - logs);
+            backward(head, query, key, p, along, dOut, q, k, v, gradients);
           }
         }
       }
@@ -140,8 +128,42 @@ interface PlainAttentionKernels extends AttentionKernels {
     return new AttentionGradients(dQ, dK, dV, wantBias ? dBias : null);
   }
 
-  private static java.util.List<Head> heads(Attention shape) {
-    var heads = new java.util.ArrayList<Head>();
+  /** Adds what one query and one key it sees with probability p pass on. */
+  private static void backward(
+      Head head,
+      int query,
+      int key,
+      double p,
+      double along,
+      Array dOut,
+      Array q,
+      Array k,
+      Array v,
+      AttentionGradients into) {
+    int row = head.queryRow(query);
+    int keyRow = head.keyRow(key);
+    int size = head.shape().headSize();
+    double dP = 0;
+    for (int i = 0; i < size; i++) {
+      double d = PlainArray.of(dOut).get(row, head.queryColumn(i));
+      dP += d * PlainArray.of(v).get(keyRow, head.keyColumn(i));
+      PlainArray.of(into.dV()).add(keyRow, head.keyColumn(i), p * d);
+    }
+    double dScore = p * (dP - along);
+    PlainArray dBias = PlainArray.of(Objects.requireNonNull(into.dBias()));
+    int at = head.biasAt(query, key);
+    dBias.set(at, dBias.get(at) + dScore);
+    for (int i = 0; i < size; i++) {
+      double scaled = dScore * head.shape().scale();
+      double keyValue = PlainArray.of(k).get(keyRow, head.keyColumn(i));
+      double queryValue = PlainArray.of(q).get(row, head.queryColumn(i));
+      PlainArray.of(into.dQ()).add(row, head.queryColumn(i), scaled * keyValue);
+      PlainArray.of(into.dK()).add(keyRow, head.keyColumn(i), scaled * queryValue);
+    }
+  }
+
+  private static List<Head> heads(Attention shape) {
+    var heads = new ArrayList<Head>();
     for (int sequence = 0; sequence < shape.batch(); sequence++) {
       for (int head = 0; head < shape.queryHeads(); head++) {
         heads.add(new Head(shape, sequence, head));
@@ -151,7 +173,7 @@ interface PlainAttentionKernels extends AttentionKernels {
   }
 
   private static PlainArray zeros(Arena to, long... shape) {
-    PlainArray zeros = PlainArray.of(to.allocate(io.moextend.array.DType.F64, shape));
+    PlainArray zeros = PlainArray.of(to.allocate(DType.F64, shape));
     for (int i = 0; i < zeros.size(); i++) {
       zeros.set(i, 0);
     }

@@ -7,6 +7,7 @@ import io.moextend.array.Memory;
 import io.moextend.backend.Backend;
 import io.moextend.backend.Rounding;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Set;
 
 /** The kernels as plain loops in double; a reference for tests, slow and simple. */
@@ -27,7 +28,7 @@ public final class PlainBackend
         @Override
         public Array allocate(DType dtype, long... shape) {
           double[] data = new double[Math.toIntExact(Array.sizeOf(shape))];
-          java.util.Arrays.fill(data, Double.NaN); // uninitialised: a kernel must write it all
+          Arrays.fill(data, Double.NaN); // uninitialised: a kernel must write it all
           Array array = new PlainArray(dtype, shape, null, data, 0);
           live += array.bytes();
           return array;

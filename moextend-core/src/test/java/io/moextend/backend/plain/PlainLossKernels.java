@@ -2,6 +2,7 @@ package io.moextend.backend.plain;
 
 import io.moextend.array.Arena;
 import io.moextend.array.Array;
+import io.moextend.array.DType;
 import io.moextend.backend.LossKernels;
 import java.util.ArrayList;
 import java.util.List;
@@ -13,7 +14,7 @@ interface PlainLossKernels extends LossKernels {
   }
 
   private static PlainArray zeros(Arena to, long... shape) {
-    PlainArray zeros = of(to.allocate(io.moextend.array.DType.F64, shape));
+    PlainArray zeros = of(to.allocate(DType.F64, shape));
     for (int i = 0; i < zeros.size(); i++) {
       zeros.set(i, 0);
     }
