@@ -124,7 +124,8 @@ interface Nd4jElementKernels extends ElementKernels {
     if (x.size() > 0) {
       try (var t = new Temporaries()) {
         INDArray gate = t.copy(half(x, 0));
-        Nd4jArray.of(out).assign(Activations.value(t, kind, gate)).muli(half(x, width));
+        INDArray up = t.copy(half(x, width));
+        Nd4jArray.of(out).assign(Activations.value(t, kind, gate)).muli(up);
       }
     }
     return out;
@@ -139,8 +140,9 @@ interface Nd4jElementKernels extends ElementKernels {
     if (x.size() > 0) {
       try (var t = new Temporaries()) {
         INDArray gate = t.copy(half(x, 0));
+        INDArray up = t.copy(half(x, width)); // arithmetic on columns is several times slower
         INDArray d = Nd4jArray.of(dOut);
-        half(dX, 0).assign(Activations.slope(t, kind, gate).muli(d).muli(half(x, width)));
+        half(dX, 0).assign(Activations.slope(t, kind, gate).muli(d).muli(up));
         half(dX, width).assign(Activations.value(t, kind, gate).muli(d));
       }
     }
