@@ -1,0 +1,132 @@
+package io.moextend.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.fasterxml.jackson.databind.json.JsonMapper;
+import io.moextend.stage.Stage;
+import io.moextend.train.Progress;
+import io.moextend.train.TrainConfig;
+import java.io.IOException;
+import java.io.OutputStream;
+import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.IntConsumer;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Many steps take no more of anything than a few did. */
+@EnabledOnOs(OS.LINUX)
+class SoakTest {
+  private static final long MIB = 1 << 20;
+
+  /**
+   * What a process holds at one moment, in bytes but for the last.
+   *
+   * @param heap live objects
+   * @param other resident memory that is not of the Java heap
+   * @param files open file descriptors
+   */
+  private record Held(long heap, long other, int files) {
+    static Held now() {
+      System.gc();
+      long heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
+      try (Stream<Path> files = Files.list(Path.of("/proc/self/fd"))) {
+        return new Held(heap, otherBytes(), (int) files.count());
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
+
+    /** The Java heap of a few GiB lies below 1 TiB, everything else above. */
+    private static long otherBytes() throws IOException {
+      long kibibytes = 0;
+      boolean above = false;
+      for (String line : Files.readAllLines(Path.of("/proc/self/smaps"))) {
+        if (line.matches("[0-9a-f]+-[0-9a-f]+ .*")) {
+          above = Long.parseUnsignedLong(line.substring(0, line.indexOf('-')), 16) >= 1L << 40;
+        } else if (above && line.startsWith("Rss:")) {
+          kibibytes += Long.parseLong(line.replaceAll("\\D", ""));
+        }
+      }
+      return kibibytes << 10;
+    }
+  }
+
+  @TempDir Path folder;
+
+  @ParameterizedTest
+  @CsvSource({
+    "alignment, vision_align, cpu, 200, 2",
+    "extension, vision_gate, cpu, 200, 2",
+    "finetune, moextend_ft_rand, cpu, 200, 2",
+    // its library frees in a thread of its own, some ten thousand small objects late
+    "finetune, moextend_ft_rand, nd4j, 30, 12"
+  })
+  void manyStepsTakeNoMoreThanAFew(String stage, String golden, String backend, int steps, int heapMib)
+      throws IOException {
+    Workspace work = new Workspace(folder).startFrom(golden).configured();
+    TrainConfig config =
+        TrainConfig.read(
+            work.config(),
+            List.of("training.max_steps=" + steps, "training.backend=" + backend));
+    var held = new ArrayList<Held>();
+    IntConsumer look =
+        step -> {
+          if (step == steps / 2 || step == steps) {
+            held.add(Held.now());
+          }
+        };
+    try (var out = new PrintStream(new StepLines(look), true, StandardCharsets.UTF_8)) {
+      new TrainingRun(Stage.named(stage), config, out, Progress.Display.LINES).run();
+    }
+    assertThat(held).hasSize(2);
+    Held half = held.getFirst();
+    Held end = held.getLast();
+    assertThat(end.heap() - half.heap()).as("heap, %s", held).isLessThan(heapMib * MIB);
+    assertThat(end.other() - half.other()).as("resident, %s", held).isLessThan(64 * MIB);
+    assertThat(end.files()).as("open files").isLessThanOrEqualTo(half.files());
+    List<Long> peaks = peaks(work.output());
+    assertThat(peaks.getLast()).as("off-heap peak").isEqualTo(peaks.get(steps / 2));
+  }
+
+  /** The device's memory of each step. */
+  private static List<Long> peaks(Path output) throws IOException {
+    var peaks = new ArrayList<Long>();
+    for (String line : Files.readAllLines(output.resolve("metrics.jsonl"))) {
+      peaks.add(new JsonMapper().readTree(line).get("memory").longValue());
+    }
+    return peaks;
+  }
+
+  /** Tells the number of each step whose line of progress goes by. */
+  private static final class StepLines extends OutputStream {
+    private final IntConsumer stepped;
+    private final StringBuilder line = new StringBuilder();
+
+    StepLines(IntConsumer stepped) {
+      this.stepped = stepped;
+    }
+
+    @Override
+    public void write(int b) {
+      if (b != '\n') {
+        line.append((char) b);
+        return;
+      }
+      if (line.toString().matches("step \\d+/.*")) {
+        stepped.accept(Integer.parseInt(line.substring("step ".length(), line.indexOf("/"))));
+      }
+      line.setLength(0);
+    }
+  }
+}
