@@ -31,6 +31,7 @@ import picocli.CommandLine.Spec;
       InitExpertCommand.class,
       TraceCommand.class,
       VerifyCommand.class,
+      InspectCommand.class,
       DoctorCommand.class
     })
 public final class MoExtend implements Runnable {

@@ -42,7 +42,7 @@ final class ModelOptions {
     return where().weights();
   }
 
-  private ModelFolder where() {
+  ModelFolder where() {
     return new ModelFolder(model, base);
   }
 

@@ -72,13 +72,12 @@ class SoakTest {
     // its library frees in a thread of its own, some ten thousand small objects late
     "finetune, moextend_ft_rand, nd4j, 30, 12"
   })
-  void manyStepsTakeNoMoreThanAFew(String stage, String golden, String backend, int steps, int heapMib)
-      throws IOException {
+  void manyStepsTakeNoMoreThanAFew(
+      String stage, String golden, String backend, int steps, int heapMib) throws IOException {
     Workspace work = new Workspace(folder).startFrom(golden).configured();
     TrainConfig config =
         TrainConfig.read(
-            work.config(),
-            List.of("training.max_steps=" + steps, "training.backend=" + backend));
+            work.config(), List.of("training.max_steps=" + steps, "training.backend=" + backend));
     var held = new ArrayList<Held>();
     IntConsumer look =
         step -> {

@@ -46,7 +46,10 @@ public record RunState(
     return new RunState(VERSION, step, samplesSeen, position, identity);
   }
 
-  static RunState read(Path checkpoint) {
+  /**
+   * @throws ConfigException where the folder is no checkpoint
+   */
+  public static RunState read(Path checkpoint) {
     Path file = checkpoint.resolve(FILE);
     try {
       return StrictRecords.read(

@@ -1,0 +1,42 @@
+package io.moextend.model;
+
+import io.moextend.autograd.Parameter.Role;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.FeedForwardConfig;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** What a tensor of a published checkpoint is for, told from its name, without loading it. */
+public final class ParameterRoles {
+  private static final Pattern EXPERT =
+      Pattern.compile("\\.block_sparse_moe\\.experts\\.(\\d{1,6})\\.");
+
+  private ParameterRoles() {}
+
+  /**
+   * @param config of the model the tensor belongs to: which experts were added
+   */
+  public static Role of(String name, DecoderConfig config) {
+    if (name.startsWith("model.visual.vision_tower.")) {
+      return Role.VISION_TOWER;
+    }
+    if (name.startsWith("model.visual.mm_projector.")) {
+      return Role.PROJECTOR;
+    }
+    if (name.endsWith(".block_sparse_moe.gate.weight")) {
+      return Role.ROUTER;
+    }
+    if (name.endsWith(".block_sparse_moe.gate_vision.weight")) {
+      return Role.NEW_ROUTER;
+    }
+    if (name.contains(".block_sparse_moe.weight_scale.")) {
+      return Role.CALIBRATION;
+    }
+    Matcher expert = EXPERT.matcher(name);
+    boolean added =
+        expert.find()
+            && config.feedForward() instanceof FeedForwardConfig.Experts experts
+            && Integer.parseInt(expert.group(1)) >= experts.count();
+    return added ? Role.NEW_EXPERT : Role.BACKBONE;
+  }
+}
