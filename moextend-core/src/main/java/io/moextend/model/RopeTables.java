@@ -4,6 +4,7 @@ import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.backend.Backend;
+import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig.Rope;
 import org.jspecify.annotations.Nullable;
 
@@ -35,7 +36,7 @@ final class RopeTables implements AutoCloseable {
       return current;
     }
     if (positions > rope.maxPositions()) {
-      throw new IllegalArgumentException(
+      throw new ConfigException(
           "a sequence of %d tokens, the model has max_position_embeddings=%d; shorten data.max_length"
               .formatted(positions, rope.maxPositions()));
     }

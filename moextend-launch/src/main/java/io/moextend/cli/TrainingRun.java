@@ -35,6 +35,7 @@ import io.moextend.train.FrozenTensors;
 import io.moextend.train.LoadedBatches;
 import io.moextend.train.MetricsLog;
 import io.moextend.train.ModelFiles;
+import io.moextend.train.ModelSection;
 import io.moextend.train.OptimizerFile;
 import io.moextend.train.Peers;
 import io.moextend.train.Progress;
@@ -51,9 +52,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -77,6 +80,7 @@ final class TrainingRun {
 
   /** The folder of the whole trained model. */
   Path run() {
+    requireApart();
     createOutput();
     try (Tokenizer tokenizer = ModelFiles.tokenizer(config.model());
         Backend backend = backend()) {
@@ -106,6 +110,24 @@ final class TrainingRun {
         config.training().backend(),
         new BackendProvider.Options(threads == null ? cores : threads, 0),
         config.training().dtype().dtype());
+  }
+
+  /** What a run reads must outlive what it writes. */
+  private void requireApart() {
+    ModelSection read = config.model();
+    for (Path written : List.of(output, output.resolve("model"))) {
+      for (Path source :
+          Stream.of(read.base(), read.delta(), read.visionTower(), read.tokenizer())
+              .filter(Objects::nonNull)
+              .toList()) {
+        if (written.toAbsolutePath().normalize().equals(source.toAbsolutePath().normalize())) {
+          throw new ConfigException(
+              "checkpoints.output_dir",
+              output,
+              "the run would write into %s, which it reads; name another folder".formatted(source));
+        }
+      }
+    }
   }
 
   private void createOutput() {

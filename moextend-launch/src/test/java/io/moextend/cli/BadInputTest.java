@@ -206,6 +206,67 @@ class BadInputTest {
   }
 
   @Test
+  void aSampleLongerThanTheModelHasPositionsIsNamedBeforeTheFirstStep() {
+    sample("the red tin on the hat ".repeat(60));
+    refused(
+        work.train("alignment", "data.max_length=2000"),
+        "train.json",
+        "sample 1",
+        "max_position_embeddings=256");
+    refused(
+        work.train(
+            "alignment",
+            "data.max_length=300",
+            "data.pad_to_max=true",
+            "data.over_length=truncate"),
+        "data.max_length=300",
+        "max_position_embeddings=256");
+    assertThat(work.output().resolve("metrics.jsonl")).doesNotExist();
+  }
+
+  @Test
+  void aTokenizerOfAnotherModelIsNamed() {
+    refused(
+        work.train("alignment", "model.tokenizer=" + Golden.path("moextend/tokenizer")),
+        "tokenizer.json",
+        "32000 ids");
+  }
+
+  @Test
+  void aLossThatIsNoNumberNamesTheStepAndTheEvidence() {
+    refused(
+        work.train(
+            "finetune",
+            "model.base=" + finetuned(),
+            "optimizer.learning_rate=1e38",
+            "optimizer.max_grad_norm=0",
+            "training.max_steps=8"),
+        "step ",
+        "diverged-step-");
+  }
+
+  private Path finetuned() {
+    return new Workspace(work.folder().resolve("other")).startFrom("moextend_ft_rand").base();
+  }
+
+  @Test
+  void aRunDoesNotWriteIntoWhatItReads() {
+    refused(
+        work.train("alignment", "checkpoints.output_dir=" + work.base()),
+        "checkpoints.output_dir",
+        work.base().toString());
+    Workspace.copy(work.base(), work.folder().resolve("run/model"));
+    refused(
+        work.train(
+            "alignment",
+            "model.base=" + work.folder().resolve("run/model"),
+            "checkpoints.output_dir=" + work.folder().resolve("run")),
+        "checkpoints.output_dir",
+        "run/model");
+    assertThat(work.base().resolve("config.yaml")).doesNotExist();
+  }
+
+  @Test
   void samplesThatAreAllTooLongAreRefused() {
     refused(
         work.train("alignment", "data.max_length=5", "data.over_length=skip"), "longer than", "5");

@@ -5,6 +5,7 @@ import io.moextend.config.VisionConfig;
 import io.moextend.data.Batch;
 import io.moextend.data.BatchLoader;
 import io.moextend.data.ChatTemplate;
+import io.moextend.data.EncodedSample;
 import io.moextend.data.Encoder;
 import io.moextend.data.ImageRoot;
 import io.moextend.data.KeptTurns;
@@ -85,14 +86,39 @@ public final class RunData implements AutoCloseable {
     int imageStart = vision == null ? tokenizer.vocabularySize() : vision.imageStart();
     int slots = vision == null ? 1 : vision.tower().patches();
     var tokens = new ImageTokens(tokenizer, imageStart, slots, ImageTokens.SlotContent.PADS);
-    return TrainingSet.of(
-        own,
-        new Encoder(tokens, ChatTemplate.INSTRUCT, data.maxLength(), data.overLength().policy()),
-        images,
-        new ImageDecoder(data.maxImagePixels(), data.exifOrientation()),
-        preprocessing == null ? ClipPreprocessing.clip(1) : preprocessing,
-        data.padToMax() ? data.maxLength() : 0,
-        progress);
+    TrainingSet set =
+        TrainingSet.of(
+            own,
+            new Encoder(
+                tokens, ChatTemplate.INSTRUCT, data.maxLength(), data.overLength().policy()),
+            images,
+            new ImageDecoder(data.maxImagePixels(), data.exifOrientation()),
+            preprocessing == null ? ClipPreprocessing.clip(1) : preprocessing,
+            data.padToMax() ? data.maxLength() : 0,
+            progress);
+    requirePositions(data, set, model.config().decoder().rope().maxPositions());
+    return set;
+  }
+
+  /** Looks at the samples again only where one could be longer than the model has positions. */
+  private static void requirePositions(DataSection data, TrainingSet set, int positions) {
+    if (data.maxLength() <= positions) {
+      return;
+    }
+    String mend =
+        "the model has max_position_embeddings=%d; write at most that".formatted(positions);
+    if (data.padToMax()) {
+      throw new ConfigException("data.max_length", data.maxLength(), mend);
+    }
+    for (int i = 0; i < set.size(); i++) {
+      EncodedSample sample = set.encoded(i);
+      if (sample.length() > positions) {
+        throw new ConfigException(
+            "data.max_length",
+            data.maxLength(),
+            "%s has %d ids, and %s".formatted(sample.sample().where(), sample.length(), mend));
+      }
+    }
   }
 
   private static void requireText(List<SampleFile> files) {
