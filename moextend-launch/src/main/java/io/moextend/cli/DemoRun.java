@@ -16,7 +16,10 @@ import io.moextend.stage.ExtensionPlan;
 import io.moextend.stage.InitReceipt;
 import io.moextend.stage.Stage;
 import io.moextend.train.RandomModel;
+import java.io.IOException;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -86,7 +89,7 @@ final class DemoRun {
         "random model and tower",
         () -> {
           random(backend, plan.languageModel(), List.of(world.tokenizer()), blank);
-          random(backend, plan.tower(), List.of(), tower);
+          random(backend, plan.tower(), List.of(preprocessing()), tower);
           return blank;
         });
     List<Path> texts = List.of(world.trainDialogues(), world.trainStatements());
@@ -135,6 +138,18 @@ final class DemoRun {
         parts,
         (System.nanoTime() - start) / 1e9,
         backend.name() + ", " + backend.device());
+  }
+
+  /** A folder with the tower's preprocessor_config.json, which goes along with its weights. */
+  private Path preprocessing() {
+    Path folder = settings.output().resolve("preprocessing");
+    try {
+      Files.createDirectories(folder);
+      Files.writeString(folder.resolve("preprocessor_config.json"), DemoPlan.preprocessing());
+    } catch (IOException e) {
+      throw new UncheckedIOException("cannot write into " + folder + ": " + e.getMessage(), e);
+    }
+    return folder;
   }
 
   private void random(

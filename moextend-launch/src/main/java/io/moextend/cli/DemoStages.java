@@ -17,7 +17,10 @@ import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Trains the demo's stages as {@code moextend train} does, one folder each. */
+/**
+ * Trains the demo's stages as {@code moextend train} does, one folder each. The frozen tower reads
+ * each picture once; what it made of it is kept.
+ */
 final class DemoStages {
   static final int LONGEST = 192;
 
@@ -129,7 +132,7 @@ final class DemoStages {
         false,
         0,
         List.of(),
-        null,
+        settings.output().resolve("features"),
         false,
         1_000_000);
   }
