@@ -67,10 +67,10 @@ final class DemoCommand implements Callable<Integer> {
     System.out.printf(
         Locale.ROOT,
         "%npicture questions: %.1f %% before, %.1f %% after; text perplexity times %.3f (full finetuning: times %.3f)%n",
-        100 * results.marks(DemoRun.PRETRAINED).pictureAccuracy(),
-        100 * results.marks(DemoRun.EXTENDED).pictureAccuracy(),
-        results.drift(DemoRun.EXTENDED),
-        results.drift(DemoRun.FULL));
+        100 * results.marks(DemoChain.PRETRAINED).pictureAccuracy(),
+        100 * results.marks(DemoChain.EXTENDED).pictureAccuracy(),
+        results.drift(DemoChain.EXTENDED),
+        results.drift(DemoChain.FULL));
     System.out.printf(Locale.ROOT, "%.0f s; report: %s%n", results.seconds(), run.report());
     return 0;
   }

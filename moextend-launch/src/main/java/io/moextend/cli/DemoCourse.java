@@ -3,7 +3,9 @@ package io.moextend.cli;
 import io.moextend.checkpoint.FrozenProof;
 import io.moextend.cli.DemoStages.Trained;
 import io.moextend.config.DecoderConfig;
+import io.moextend.config.FeedForwardConfig;
 import io.moextend.config.TowerConfig;
+import io.moextend.demo.DemoData;
 import io.moextend.report.Block;
 import io.moextend.report.Details;
 import io.moextend.report.Numbers;
@@ -110,7 +112,17 @@ record DemoCourse(DemoSettings settings, DemoResults results) {
         "vision tower",
         "random and frozen: %d patches, %d layers, width %d"
             .formatted(tower.patches(), tower.layers(), tower.hidden()));
-    all.put("data", String.valueOf(settings.plan().sizes()));
+    DemoData.Sizes sizes = settings.plan().sizes();
+    all.put(
+        "pictures",
+        "%d to train on, %d unseen".formatted(sizes.trainPictures(), sizes.testPictures()));
+    all.put(
+        "text",
+        "%d sentences and %d dialogues, %s %% of them held out"
+            .formatted(
+                sizes.statements(),
+                sizes.dialogues(),
+                Numbers.fixed(100 * sizes.heldOutShare(), 0)));
     for (Trained stage : results.stages()) {
       all.put(
           stage.name(),
@@ -126,12 +138,14 @@ record DemoCourse(DemoSettings settings, DemoResults results) {
   }
 
   private static String shape(DecoderConfig model) {
+    String experts =
+        switch (model.feedForward()) {
+          case FeedForwardConfig.Experts e ->
+              "%d experts of width %d, %d of them for a token"
+                  .formatted(e.count(), e.width(), e.topK());
+          case FeedForwardConfig.Dense d -> "dense, width " + d.width();
+        };
     return "Mixtral: vocabulary %d, width %d, %d layers, %d heads, %s"
-        .formatted(
-            model.vocab(),
-            model.hidden(),
-            model.layers(),
-            model.heads().query(),
-            model.feedForward());
+        .formatted(model.vocab(), model.hidden(), model.layers(), model.heads().query(), experts);
   }
 }

@@ -25,6 +25,8 @@ import java.util.SequencedMap;
 /** report.html of the demo: what it measured, in the order one asks. */
 record DemoReport(DemoSettings settings, DemoResults results) {
   private static final int SHOWN_PICTURES = 12;
+  private static final List<String> COMPARED =
+      List.of(DemoChain.PRETRAINED, DemoChain.EXTENDED, DemoChain.FULL);
 
   void write(Path file) {
     var sections = new ArrayList<Section>();
@@ -51,9 +53,9 @@ record DemoReport(DemoSettings settings, DemoResults results) {
   }
 
   private Section overview() {
-    Marks before = results.marks(DemoRun.PRETRAINED);
-    Marks after = results.marks(DemoRun.EXTENDED);
-    Marks full = results.marks(DemoRun.FULL);
+    Marks before = results.marks(DemoChain.PRETRAINED);
+    Marks after = results.marks(DemoChain.EXTENDED);
+    Marks full = results.marks(DemoChain.FULL);
     DemoResults.Frozen frozen = results.frozen();
     return Section.of(
         "Overview",
@@ -69,12 +71,12 @@ record DemoReport(DemoSettings settings, DemoResults results) {
                     Numbers.fixed(after.text().value(), 3),
                     "old model %s: times %s"
                         .formatted(
-                            Numbers.fixed(before.text().value(), 3), drift(DemoRun.EXTENDED))),
+                            Numbers.fixed(before.text().value(), 3), drift(DemoChain.EXTENDED))),
                 new KeyFigures.Figure(
                     "Text perplexity, full finetuning",
                     Numbers.fixed(full.text().value(), 3),
                     "times %s; pictures %s"
-                        .formatted(drift(DemoRun.FULL), percent(full.pictureAccuracy()))),
+                        .formatted(drift(DemoChain.FULL), percent(full.pictureAccuracy()))),
                 new KeyFigures.Figure(
                     "Frozen tensors that moved",
                     frozen.moved().size() + " of " + frozen.tensors(),
@@ -97,6 +99,7 @@ record DemoReport(DemoSettings settings, DemoResults results) {
             "%d pictures of things that no training picture shows at that place, four questions each, one word to answer. Chance is what always giving the most frequent answer reaches."
                 .formatted(pictures)));
     blocks.add(accuracyTable());
+    blocks.add(models());
     blocks.add(
         new Gallery(
             "The first unseen pictures and what the extended model answers to: what colour is it? what shape is it? what size is it? where is it?",
@@ -106,7 +109,7 @@ record DemoReport(DemoSettings settings, DemoResults results) {
 
   private Table accuracyTable() {
     SequencedMap<String, List<Answer>> kinds =
-        AnswerAccuracy.byKind(results.marks(DemoRun.PRETRAINED).pictures());
+        AnswerAccuracy.byKind(results.marks(DemoChain.PRETRAINED).pictures());
     List<Table.Column> columns = new ArrayList<>();
     columns.add(Table.Column.words("Model"));
     kinds.keySet().forEach(kind -> columns.add(Table.Column.numbers(kind + ", %")));
@@ -127,16 +130,37 @@ record DemoReport(DemoSettings settings, DemoResults results) {
     return new Table("Right answers about unseen pictures", columns, rows, 1);
   }
 
+  private Table models() {
+    return new Table(
+        "The models, in the order they were made",
+        List.of(Table.Column.words("Model"), Table.Column.words("What it is")),
+        List.of(
+            List.of(
+                DemoChain.PRETRAINED,
+                "text only; asked with a tower and a connector not yet trained"),
+            List.of(DemoChain.ALIGNED, "its connector trained on captions, all else frozen"),
+            List.of(
+                DemoChain.ROUTED,
+                "its old routers trained for a few steps, to see where routing moves"),
+            List.of(DemoChain.GROWN, "new experts copied in, not yet trained"),
+            List.of(
+                DemoChain.EXTENDED,
+                "new experts, their gates and calibrations and the connector trained on questions"),
+            List.of(
+                DemoChain.FULL,
+                "the aligned model with every weight but the tower's trained on the same questions")));
+  }
+
   /** Of the answers given by always saying each kind's most frequent one. */
   private double chance() {
-    return AnswerAccuracy.byKind(results.marks(DemoRun.PRETRAINED).pictures()).values().stream()
+    return AnswerAccuracy.byKind(results.marks(DemoChain.PRETRAINED).pictures()).values().stream()
         .mapToDouble(AnswerAccuracy::chance)
         .average()
         .orElse(0);
   }
 
   private List<Gallery.Picture> pictures() {
-    List<Answer> answers = results.marks(DemoRun.EXTENDED).pictures();
+    List<Answer> answers = results.marks(DemoChain.EXTENDED).pictures();
     int questions = AnswerAccuracy.byKind(answers).size();
     List<Gallery.Picture> pictures = new ArrayList<>();
     for (int i = 0; i < Math.min(SHOWN_PICTURES * questions, answers.size()); i += questions) {
@@ -176,16 +200,16 @@ record DemoReport(DemoSettings settings, DemoResults results) {
     }
     List<BarChart.Bar> bars =
         results.marks().stream()
-            .filter(m -> m.name().equals(DemoRun.PRETRAINED) || DemoRun.isFinetuned(m.name()))
+            .filter(m -> COMPARED.contains(m.name()))
             .map(m -> new BarChart.Bar(m.name(), m.text().value()))
             .toList();
     Marks first = results.marks().getFirst();
     return List.of(
         new Paragraph(
             ("Held-out text: dialogues and sentences that were not trained on, %s labelled tokens. The extended"
-                    + " model reads them with its new experts in place; %s is the same aligned model, on the"
-                    + " same samples and steps, with every weight but the tower's trained.")
-                .formatted(Numbers.grouped(first.text().positions()), DemoRun.FULL)),
+                    + " model reads them with its new experts in place; %s had the same samples, steps"
+                    + " and learning rate.")
+                .formatted(Numbers.grouped(first.text().positions()), DemoChain.FULL)),
         new BarChart("Perplexity of held-out text", Unit.NUMBER, List.of("perplexity"), "", bars),
         new Table(
             "Text after each stage",

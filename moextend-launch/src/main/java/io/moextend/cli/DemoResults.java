@@ -22,12 +22,9 @@ record DemoResults(
     DemoExtension.Counted counted,
     InitReceipt receipt,
     Frozen frozen,
-    List<Part> parts,
+    List<DemoDiary.Part> parts,
     double seconds,
     String device) {
-  /** How long one piece of work took. */
-  record Part(String name, double seconds) {}
-
   /**
    * What did not move.
    *
@@ -65,6 +62,6 @@ record DemoResults(
 
   /** How many times the old text perplexity a model has: 1 where nothing was forgotten. */
   double drift(String name) {
-    return marks(name).text().value() / marks(DemoRun.PRETRAINED).text().value();
+    return marks(name).text().value() / marks(DemoChain.PRETRAINED).text().value();
   }
 }

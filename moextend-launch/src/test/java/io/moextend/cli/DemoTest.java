@@ -64,14 +64,14 @@ class DemoTest {
 
   @Test
   void theModelAnswersMoreAboutUnseenPicturesThanBefore() {
-    double before = results.marks(DemoRun.PRETRAINED).pictureAccuracy();
-    double after = results.marks(DemoRun.EXTENDED).pictureAccuracy();
+    double before = results.marks(DemoChain.PRETRAINED).pictureAccuracy();
+    double after = results.marks(DemoChain.EXTENDED).pictureAccuracy();
     assertThat(after).isGreaterThan(before + 0.05);
   }
 
   @Test
   void fullFinetuningForgetsMoreThanNewExperts() {
-    assertThat(results.drift(DemoRun.FULL)).isGreaterThan(results.drift(DemoRun.EXTENDED));
+    assertThat(results.drift(DemoChain.FULL)).isGreaterThan(results.drift(DemoChain.EXTENDED));
   }
 
   @Test

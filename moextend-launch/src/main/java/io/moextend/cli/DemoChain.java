@@ -1,0 +1,152 @@
+package io.moextend.cli;
+
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.Fingerprint;
+import io.moextend.checkpoint.FrozenProof;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.cli.DemoExamination.Marks;
+import io.moextend.cli.DemoStages.Trained;
+import io.moextend.demo.DemoData;
+import io.moextend.stage.ExtensionPlan;
+import io.moextend.stage.InitReceipt;
+import io.moextend.stage.Stage;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Every stage in its order, and each model asked when it is made. */
+final class DemoChain {
+  static final String BLANK = "blank";
+  static final String TOWER = "tower";
+
+  // models, by the names they have in the report
+  static final String PRETRAINED = "pretrained";
+  static final String ALIGNED = "aligned";
+  static final String ROUTED = "routers tuned";
+  static final String GROWN = "grown";
+  static final String EXTENDED = "extended";
+  static final String FULL = "full finetuning";
+
+  private final DemoSettings settings;
+  private final DemoPlan plan;
+  private final DemoData world;
+  private final Backend backend;
+  private final DemoDiary diary;
+  private final DemoStages stages;
+  private final DemoExamination examination;
+  private final List<Trained> trained = new ArrayList<>();
+  private final List<Marks> marks = new ArrayList<>();
+
+  private record Grown(Path model, DemoExtension.Counted counted, InitReceipt receipt) {}
+
+  DemoChain(
+      DemoSettings settings, DemoData world, Backend backend, DemoDiary diary, PrintStream out) {
+    this.settings = settings;
+    this.plan = settings.plan();
+    this.world = world;
+    this.backend = backend;
+    this.diary = diary;
+    this.stages = new DemoStages(settings, world.root(), out);
+    this.examination = new DemoExamination(settings, stages, world, backend);
+  }
+
+  DemoResults run() {
+    List<Path> talk = List.of(world.instructions());
+    Trained pretrained = pretrained();
+    Trained aligned = aligned(pretrained.model());
+    Trained routed =
+        train("extension", Stage.EXTENSION, aligned.model(), null, talk, plan.extension());
+    examine(ROUTED, routed.model(), null);
+    Grown grown = grown(aligned.model(), routed.model());
+    Trained finetuned =
+        train("finetune", Stage.FINETUNE, grown.model(), null, talk, plan.finetune());
+    examine(EXTENDED, finetuned.model(), null);
+    Trained full = train("full", Stage.FULL, aligned.model(), null, talk, plan.finetune());
+    examine(FULL, full.model(), null);
+    DemoResults.Frozen frozen =
+        diary.part("frozen proof", () -> frozen(finetuned, pretrained.model()));
+    return new DemoResults(
+        world,
+        trained,
+        marks,
+        grown.counted(),
+        grown.receipt(),
+        frozen,
+        diary.parts(),
+        diary.seconds(),
+        backend.name() + ", " + backend.device());
+  }
+
+  private Trained pretrained() {
+    List<Path> texts = List.of(world.trainDialogues(), world.trainStatements());
+    Path blank = settings.output().resolve(BLANK);
+    Trained made = train("pretrain", Stage.PRETRAIN_TEXT, blank, null, texts, plan.pretrain());
+    examine(PRETRAINED, made.model(), settings.output().resolve(TOWER));
+    return made;
+  }
+
+  private Trained aligned(Path pretrained) {
+    Path tower = settings.output().resolve(TOWER);
+    List<Path> captions = List.of(world.alignment());
+    Trained made =
+        train("alignment", Stage.ALIGNMENT, pretrained, tower, captions, plan.alignment());
+    examine(ALIGNED, made.model(), null);
+    return made;
+  }
+
+  private Grown grown(Path before, Path after) {
+    var extension = new DemoExtension(settings, world, backend);
+    DemoExtension.Counted counted =
+        diary.part("expert-distribution", () -> extension.count(before, after));
+    ExtensionPlan chosen = counted.plan();
+    chosen.write(settings.output().resolve("extension.json"));
+    Path model = settings.output().resolve("grown");
+    InitReceipt receipt = diary.part("init-expert", () -> extension.grow(after, chosen, model));
+    diary.note(
+        "layers %s get an expert; largest logit change %s with the new gates masked, %s unmasked",
+        chosen.addLayer(), receipt.masked(), receipt.unmasked());
+    examine(GROWN, model, null);
+    return new Grown(model, counted, receipt);
+  }
+
+  /** Every frozen tensor of the finetuning, and every tensor of the old language model. */
+  private static DemoResults.Frozen frozen(Trained finetuned, Path pretrained) {
+    FrozenProof proof = finetuned.proof();
+    try (WeightSource now = CheckpointFolder.open(finetuned.model());
+        WeightSource then = CheckpointFolder.open(pretrained)) {
+      FrozenProof old = FrozenProof.of(then);
+      return new DemoResults.Frozen(
+          proof.tensors().size(),
+          proof.verify(now),
+          Fingerprint.of(proof).hex(),
+          old.tensors().size(),
+          old.verify(now));
+    }
+  }
+
+  private Trained train(
+      String name,
+      Stage stage,
+      Path base,
+      @Nullable Path tower,
+      List<Path> files,
+      DemoPlan.Steps steps) {
+    Trained made = diary.part(name, () -> stages.train(name, stage, base, tower, files, steps));
+    trained.add(made);
+    return made;
+  }
+
+  private void examine(String name, Path model, @Nullable Path tower) {
+    Marks reached = diary.part("asking: " + name, () -> examination.examine(name, model, tower));
+    marks.add(reached);
+    diary.note(
+        "%s: %.1f %% of picture questions, %.1f %% of text questions, text perplexity %.3f",
+        name,
+        100 * reached.pictureAccuracy(),
+        100 * reached.textAccuracy(),
+        reached.text().value());
+  }
+}
