@@ -16,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.condition.EnabledOnOs;
@@ -38,13 +39,27 @@ class SoakTest {
    */
   private record Held(long heap, long other, int files) {
     static Held now() {
-      System.gc();
-      long heap = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
+      long heap = settledHeap();
       try (Stream<Path> files = Files.list(Path.of("/proc/self/fd"))) {
         return new Held(heap, otherBytes(), (int) files.count());
       } catch (IOException e) {
         throw new UncheckedIOException(e);
       }
+    }
+
+    /** A library that frees in a thread of its own is waited for, while it gets anywhere. */
+    private static long settledHeap() {
+      long least = Long.MAX_VALUE;
+      for (int idle = 0; idle < 5; idle++) {
+        System.gc();
+        long used = ManagementFactory.getMemoryMXBean().getHeapMemoryUsage().getUsed();
+        if (used < least - MIB / 8) {
+          idle = 0;
+        }
+        least = Math.min(least, used);
+        LockSupport.parkNanos(100_000_000);
+      }
+      return least;
     }
 
     /** The Java heap of a few GiB lies below 1 TiB, everything else above. */
@@ -66,14 +81,13 @@ class SoakTest {
 
   @ParameterizedTest
   @CsvSource({
-    "alignment, vision_align, cpu, 200, 2",
-    "extension, vision_gate, cpu, 200, 2",
-    "finetune, moextend_ft_rand, cpu, 200, 2",
-    // its library frees in a thread of its own, some ten thousand small objects late
-    "finetune, moextend_ft_rand, nd4j, 30, 12"
+    "alignment, vision_align, cpu, 200",
+    "extension, vision_gate, cpu, 200",
+    "finetune, moextend_ft_rand, cpu, 200",
+    "finetune, moextend_ft_rand, nd4j, 30"
   })
-  void manyStepsTakeNoMoreThanAFew(
-      String stage, String golden, String backend, int steps, int heapMib) throws IOException {
+  void manyStepsTakeNoMoreThanAFew(String stage, String golden, String backend, int steps)
+      throws IOException {
     Workspace work = new Workspace(folder).startFrom(golden).configured();
     TrainConfig config =
         TrainConfig.read(
@@ -91,8 +105,8 @@ class SoakTest {
     assertThat(held).hasSize(2);
     Held half = held.getFirst();
     Held end = held.getLast();
-    assertThat(end.heap() - half.heap()).as("heap, %s", held).isLessThan(heapMib * MIB);
-    assertThat(end.other() - half.other()).as("resident, %s", held).isLessThan(64 * MIB);
+    assertThat(end.heap() - half.heap()).as("heap, %s", held).isLessThan(MIB);
+    assertThat(end.other() - half.other()).as("resident, %s", held).isLessThan(32 * MIB);
     assertThat(end.files()).as("open files").isLessThanOrEqualTo(half.files());
     List<Long> peaks = peaks(work.output());
     assertThat(peaks.getLast()).as("off-heap peak").isEqualTo(peaks.get(steps / 2));
