@@ -23,8 +23,7 @@ final class DemoCommand implements Callable<Integer> {
       names = "--output",
       defaultValue = "runs/demo",
       paramLabel = "DIR",
-      description =
-          "Folder to write; what an earlier demo left there is replaced (default: ${DEFAULT-VALUE}).")
+      description = "Folder to write; must be new or empty (default: ${DEFAULT-VALUE}).")
   private Path output = Path.of("");
 
   @Option(

@@ -4,6 +4,7 @@ import io.moextend.array.DType;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
+import io.moextend.config.ConfigException;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.demo.DemoData;
 import io.moextend.train.RandomModel;
@@ -13,6 +14,7 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.stream.Stream;
 
 /** The demo: makes the world and the blank models, runs the chain, writes the report. */
 final class DemoRun {
@@ -24,8 +26,13 @@ final class DemoRun {
     this.out = out;
   }
 
-  /** Trains, measures, and writes report.html into the output folder. */
+  /**
+   * Trains, measures, and writes report.html into the output folder.
+   *
+   * @throws ConfigException where something stands there already
+   */
   DemoResults run() {
+    requireNew(settings.output());
     var diary = new DemoDiary(out);
     Path folder = settings.output().resolve("data");
     DemoData world =
@@ -41,6 +48,21 @@ final class DemoRun {
       DemoResults results = new DemoChain(settings, world, backend, diary, out).run();
       new DemoReport(settings, results).write(report());
       return results;
+    }
+  }
+
+  /** Results of two demos in one folder could not be told apart. */
+  private static void requireNew(Path output) {
+    if (!Files.exists(output)) {
+      return;
+    }
+    try (Stream<Path> inside = Files.list(output)) {
+      if (inside.findAny().isPresent()) {
+        throw new ConfigException(
+            "--output", output, "is not empty; remove it, or name another folder");
+      }
+    } catch (IOException e) {
+      throw new ConfigException("--output=" + output + ": cannot be read: " + e, e);
     }
   }
 

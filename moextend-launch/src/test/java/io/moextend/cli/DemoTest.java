@@ -114,6 +114,18 @@ class DemoTest {
   }
 
   @Test
+  void aFolderThatHoldsADemoIsNotWrittenIntoAgain() {
+    var err = new StringWriter();
+    String output = folder.resolve("quick").toString();
+    int code =
+        MoExtend.run(
+            new PrintWriter(new StringWriter()), new PrintWriter(err), "demo", "--output", output);
+    assertThat(code).isEqualTo(2);
+    assertThat(err.toString())
+        .contains("--output=" + output + ": is not empty; remove it, or name another folder");
+  }
+
+  @Test
   void aWrongTypeIsTheUsersFault() {
     var err = new StringWriter();
     int code =
