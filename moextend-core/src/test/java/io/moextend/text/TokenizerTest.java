@@ -230,6 +230,26 @@ class TokenizerTest {
   }
 
   @Test
+  void everyPieceOfTheTinyTokenizerStandsUnderItsId() throws IOException {
+    JsonNode pieces =
+        new ObjectMapper().readTree(TINY.resolve("pieces.json").toFile()).get("pieces");
+    try (Tokenizer tiny = Tokenizer.open(TINY)) {
+      assertThat(tiny.vocabularySize()).isGreaterThanOrEqualTo(pieces.size());
+      int words = 0;
+      for (int id = 0; id < pieces.size(); id++) {
+        String piece = pieces.get(id).asText();
+        if (!piece.startsWith("<")) {
+          assertThat(tiny.decode(new int[] {id}).strip())
+              .as("piece %d", id)
+              .isEqualTo(piece.replace('\u2581', ' ').strip());
+          words++;
+        }
+      }
+      assertThat(words).isGreaterThan(100);
+    }
+  }
+
+  @Test
   void aTokenizerWithoutItsConfigIsTakenAsItsFileSays() {
     try (Tokenizer alone = Tokenizer.open(REAL)) {
       assertThat(alone.prefix()).isEqualTo(SegmentPrefix.AS_FILE);
