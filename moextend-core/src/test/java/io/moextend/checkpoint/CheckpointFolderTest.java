@@ -84,7 +84,7 @@ class CheckpointFolderTest {
   @ValueSource(
       strings = {
         "../one.safetensors",
-        "/tmp/one.safetensors",
+        "/elsewhere/one.safetensors",
         "sub/one.safetensors",
         "./one.safetensors",
         "..",

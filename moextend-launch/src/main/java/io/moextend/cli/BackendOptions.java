@@ -13,7 +13,7 @@ final class BackendOptions {
   @Option(
       names = "--backend",
       defaultValue = "auto",
-      paramLabel = "auto|cpu|nd4j|cuda",
+      paramLabel = "auto|cpu|nd4j",
       description =
           "What computes; auto takes the best that can run here (default: ${DEFAULT-VALUE}).")
   private String backend = "auto";

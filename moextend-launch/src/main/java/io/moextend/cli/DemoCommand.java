@@ -29,7 +29,7 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--backend",
       defaultValue = "auto",
-      paramLabel = "auto|cpu|nd4j|cuda",
+      paramLabel = "auto|cpu|nd4j",
       description = "What computes (default: ${DEFAULT-VALUE}).")
   private String backend = "auto";
 

@@ -7,7 +7,7 @@ import java.nio.file.Path;
  * What the demo was told.
  *
  * @param output folder of everything it writes
- * @param backend "auto", "cpu", "nd4j", "cuda"
+ * @param backend "auto", "cpu" or "nd4j"
  * @param threads of the CPU kernels
  */
 record DemoSettings(

@@ -20,7 +20,7 @@ import org.jspecify.annotations.Nullable;
  * @param gradientCheckpointing true computes each block's activations again in the backward pass:
  *     less memory, about a third more time
  * @param dtype what products are computed in; masters and sums are f32
- * @param backend "auto", "cpu", "nd4j", "cuda"
+ * @param backend "auto", "cpu" or "nd4j"
  * @param threads worker threads of a rank; null = the host's cores divided by its ranks
  * @param balance how the load-balancing loss puts layers together
  * @param routerAuxLossCoef weight of the load-balancing loss; null = the model's own
