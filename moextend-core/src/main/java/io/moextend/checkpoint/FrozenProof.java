@@ -85,6 +85,13 @@ public record FrozenProof(int formatVersion, SortedMap<String, Print> tensors) {
     return new FrozenProof(VERSION, prints);
   }
 
+  /** The proof of some of its tensors; nothing is read again. */
+  public FrozenProof only(Predicate<String> wanted) {
+    var kept = new TreeMap<>(tensors);
+    kept.keySet().removeIf(wanted.negate());
+    return new FrozenProof(formatVersion, kept);
+  }
+
   /**
    * Compares with what the tensors are now; tensors that were not proved are not looked at.
    *

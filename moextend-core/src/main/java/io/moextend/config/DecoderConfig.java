@@ -67,4 +67,40 @@ public record DecoderConfig(
           "names a layer beyond num_hidden_layers=" + layers);
     }
   }
+
+  /** The same model with other networks between its attentions. */
+  public DecoderConfig with(FeedForwardConfig other) {
+    return new DecoderConfig(
+        modelType,
+        vocab,
+        hidden,
+        layers,
+        heads,
+        rope,
+        window,
+        normEps,
+        initializerRange,
+        tiedHead,
+        other,
+        tokens,
+        vision);
+  }
+
+  /** The same model that takes images, with as many rows of vocabulary as their ids need. */
+  public DecoderConfig with(VisionConfig images, int rows) {
+    return new DecoderConfig(
+        modelType,
+        rows,
+        hidden,
+        layers,
+        heads,
+        rope,
+        window,
+        normEps,
+        initializerRange,
+        tiedHead,
+        feedForward,
+        tokens,
+        images);
+  }
 }

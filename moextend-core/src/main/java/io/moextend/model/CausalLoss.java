@@ -1,8 +1,10 @@
 package io.moextend.model;
 
+import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
+import io.moextend.backend.Backend;
 import io.moextend.backend.LossKernels.BalanceForm;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
@@ -11,6 +13,7 @@ import io.moextend.op.BalanceLoss;
 import io.moextend.op.CrossEntropy;
 import io.moextend.op.Rows;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -42,7 +45,31 @@ public record CausalLoss(BalanceForm form, double coefficient) {
    * @param targets [R] I32
    * @param count R; 0 where a batch has no label
    */
-  public record Labels(Array rows, Array targets, int count) {}
+  public record Labels(Array rows, Array targets, int count) {
+    /**
+     * Every labelled position but a row's first, which nothing predicts. Without any, one position
+     * that is ignored, since kernels want rows.
+     *
+     * @param labels [batch, length], negative where nothing is learnt
+     */
+    public static Labels of(Backend backend, Arena arena, int[] labels, int length) {
+      int[] labelled =
+          IntStream.range(0, labels.length)
+              .filter(at -> at % length != 0 && labels[at] >= 0)
+              .toArray();
+      int count = labelled.length;
+      int[] before = count == 0 ? new int[1] : new int[count];
+      int[] targets = count == 0 ? new int[] {-100} : new int[count];
+      for (int i = 0; i < count; i++) {
+        before[i] = labelled[i] - 1;
+        targets[i] = labels[labelled[i]];
+      }
+      return new Labels(
+          backend.ints(arena, before, before.length),
+          backend.ints(arena, targets, targets.length),
+          count);
+    }
+  }
 
   /**
    * Scalars [1], wide.

@@ -128,22 +128,7 @@ public final class ClipTower implements Module, AutoCloseable {
     }
   }
 
-  /**
-   * The patches of one hidden state, class token dropped: what a projector reads.
-   *
-   * @param featureLayer counted from the end, -1 the last
-   * @return [N·patches, hidden]
-   */
-  public Tensor features(Tape tape, Array pixels, int featureLayer) {
-    int upTo = config.layers() + 1 + featureLayer;
-    return tape.scope(
-        s -> {
-          Tensor state = hiddenStates(tape, pixels, upTo).getLast();
-          return s.keep(patchesOf(tape, state));
-        });
-  }
-
-  /** Drops the class token's row of each image. */
+  /** Drops the class token's row of each image: what a projector reads. [N·patches, hidden] */
   public Tensor patchesOf(Tape tape, Tensor state) {
     int tokens = config.patches() + 1;
     int images = Math.toIntExact(state.data().dim(0) / tokens);

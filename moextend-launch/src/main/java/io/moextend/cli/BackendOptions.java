@@ -33,11 +33,20 @@ final class BackendOptions {
 
   @MustBeClosed
   Backend open() {
+    return Backends.open(backend, new BackendProvider.Options(threads(), 0), dtype());
+  }
+
+  /** As typed. */
+  String backend() {
+    return backend;
+  }
+
+  /** At least 1. */
+  int threads() {
     if (threads < 0) {
       throw new ConfigException("--threads", threads, "must be 0 (one a core) or more");
     }
-    int count = threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
-    return Backends.open(backend, new BackendProvider.Options(count, 0), dtype());
+    return threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
   }
 
   DType dtype() {
@@ -46,7 +55,7 @@ final class BackendOptions {
       case "bf16" -> DType.BF16;
       case "f64" -> DType.F64;
       default ->
-          throw new ConfigException("--dtype", dtype, "known are f32 and bf16 (nd4j also has f64)");
+          throw new ConfigException("--dtype", dtype, "known are bf16 and f32 (nd4j also has f64)");
     };
   }
 }

@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** Everything on a tiny model, in minutes. */
@@ -26,25 +27,7 @@ final class DemoCommand implements Callable<Integer> {
       description = "Folder to write; must be new or empty (default: ${DEFAULT-VALUE}).")
   private Path output = Path.of("");
 
-  @Option(
-      names = "--backend",
-      defaultValue = "auto",
-      paramLabel = "auto|cpu|nd4j",
-      description = "What computes (default: ${DEFAULT-VALUE}).")
-  private String backend = "auto";
-
-  @Option(
-      names = "--dtype",
-      defaultValue = "f32",
-      paramLabel = "bf16|f32",
-      description = "Type of weights and activations (default: ${DEFAULT-VALUE}).")
-  private String dtype = "f32";
-
-  @Option(
-      names = "--threads",
-      defaultValue = "0",
-      description = "Threads of the CPU kernels; 0 = one a core (default: ${DEFAULT-VALUE}).")
-  private int threads;
+  @Mixin private final BackendOptions backend = new BackendOptions();
 
   @Option(
       names = "--seed",
@@ -59,9 +42,11 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    int count = threads > 0 ? threads : Runtime.getRuntime().availableProcessors();
     DemoPlan plan = quick ? DemoPlan.quick() : DemoPlan.usual();
-    var run = new DemoRun(new DemoSettings(output, backend, type(), count, seed, plan), System.out);
+    var run =
+        new DemoRun(
+            new DemoSettings(output, backend.backend(), type(), backend.threads(), seed, plan),
+            System.out);
     DemoResults results = run.run();
     System.out.printf(
         Locale.ROOT,
@@ -75,10 +60,10 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   private ComputeType type() {
-    return switch (dtype) {
-      case "bf16" -> ComputeType.BF16;
-      case "f32" -> ComputeType.F32;
-      default -> throw new ConfigException("--dtype", dtype, "known are bf16 and f32");
+    return switch (backend.dtype()) {
+      case BF16 -> ComputeType.BF16;
+      case F32 -> ComputeType.F32;
+      default -> throw new ConfigException("--dtype", backend.dtype(), "known are bf16 and f32");
     };
   }
 }

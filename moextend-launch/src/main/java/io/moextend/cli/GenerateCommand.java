@@ -17,8 +17,8 @@ import io.moextend.text.ImageMarkup;
 import io.moextend.text.ImageTokens;
 import io.moextend.text.Part;
 import io.moextend.text.Tokenizer;
+import io.moextend.train.ModelFiles;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -121,10 +121,8 @@ final class GenerateCommand implements Callable<Integer> {
     if (vision == null || images.isEmpty()) {
       return null;
     }
-    Path file = model.home().resolve("preprocessor_config.json");
-    int size = vision.tower().imageSize();
     ClipPreprocessing preprocessing =
-        Files.exists(file) ? ClipPreprocessing.read(file) : ClipPreprocessing.clip(size);
+        ModelFiles.preprocessing(List.of(model.home()), vision.tower().imageSize());
     float[] pixels = new float[Math.multiplyExact(preprocessing.length(), images.size())];
     for (int i = 0; i < images.size(); i++) {
       float[] one = preprocessing.pixels(new ImageDecoder().read(images.get(i)));

@@ -1,12 +1,8 @@
 package io.moextend.cli;
 
-import io.moextend.checkpoint.CheckpointFolder;
-import io.moextend.checkpoint.Prefixed;
-import io.moextend.checkpoint.Union;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.HuggingFaceConfig;
 import java.nio.file.Path;
-import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -44,11 +40,5 @@ final class ModelOptions {
 
   ModelFolder where() {
     return new ModelFolder(model, base);
-  }
-
-  /** A base without a tower, and a tower's own checkpoint, as one. */
-  static WeightSource withTower(WeightSource base, Path tower) {
-    return new Union(
-        List.of(base, new Prefixed(CheckpointFolder.open(tower), "model.visual.vision_tower.")));
   }
 }

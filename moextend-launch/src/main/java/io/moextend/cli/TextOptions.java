@@ -12,12 +12,12 @@ import io.moextend.data.KeptTurns;
 import io.moextend.data.OverLength;
 import io.moextend.data.Pictures;
 import io.moextend.data.SampleFile;
-import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
 import io.moextend.text.ImageTokens;
 import io.moextend.text.ImageTokens.SlotContent;
 import io.moextend.text.SegmentPrefix;
 import io.moextend.text.Tokenizer;
+import io.moextend.train.ModelFiles;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -28,7 +28,6 @@ import picocli.CommandLine.Option;
 /** --data, --image-root, --samples, --tokenizer, --legacy-tokenizer. */
 final class TextOptions {
   private static final String TOKENIZER = "tokenizer.json";
-  private static final String PREPROCESSOR = "preprocessor_config.json";
 
   @Option(
       names = "--data",
@@ -116,23 +115,9 @@ final class TextOptions {
       root = data.toAbsolutePath().getParent();
     }
     return new Pictures(
-        new ImageRoot(root == null ? data : root), new ImageDecoder(), preprocessing(size, homes));
-  }
-
-  private static ClipPreprocessing preprocessing(int size, List<Path> homes) {
-    Optional<Path> file = first(homes, PREPROCESSOR);
-    if (file.isEmpty()) {
-      return ClipPreprocessing.clip(size);
-    }
-    ClipPreprocessing read = ClipPreprocessing.read(file.get());
-    if (read.size() != size) {
-      throw new ConfigException(
-          file.get() + ": crop_size",
-          read.size(),
-          "the model's tower reads %d pixels a side; copy its own %s"
-              .formatted(size, PREPROCESSOR));
-    }
-    return read;
+        new ImageRoot(root == null ? data : root),
+        new ImageDecoder(),
+        ModelFiles.preprocessing(homes, size));
   }
 
   private static Optional<Path> first(List<Path> homes, String name) {

@@ -9,7 +9,6 @@ import io.moextend.checkpoint.AtomicFolder;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.Fingerprint;
 import io.moextend.checkpoint.FrozenProof;
-import io.moextend.checkpoint.Selected;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.VisionConfig;
@@ -156,7 +155,7 @@ final class TrainingRun {
     }
     Set<String> names = trained.stream().map(Parameter::name).collect(Collectors.toSet());
     FrozenProof all = FrozenProof.of(model.source());
-    FrozenProof proof = FrozenProof.of(model.source(), name -> !names.contains(name));
+    FrozenProof proof = all.only(name -> !names.contains(name));
     var frozen = new FrozenTensors(proof, model.source());
     var share = Share.alone(config.training().perDeviceTrainBatchSize());
     long perEpoch = share.batchesPerEpoch(data.order(config));
@@ -186,7 +185,7 @@ final class TrainingRun {
               model.decoder(),
               loss,
               config.training().gradientCheckpointing(),
-              cache(files, model));
+              cache(files, model, all));
       var parts =
           new Trainer.Parts<Batch>(
               objective,
@@ -220,14 +219,14 @@ final class TrainingRun {
     return identity;
   }
 
-  private @Nullable FeatureCache cache(ModelFiles files, OpenModel model) {
+  private @Nullable FeatureCache cache(ModelFiles files, OpenModel model, FrozenProof all) {
     Path folder = config.data().featureCache();
     VisionConfig vision = model.decoder().config().vision();
     ClipPreprocessing preprocessing = files.preprocessing();
     if (folder == null || vision == null || preprocessing == null) {
       return null;
     }
-    var tower = new Selected(model.source(), name -> name.startsWith("model.visual.vision_tower."));
+    FrozenProof tower = all.only(name -> name.startsWith("model.visual.vision_tower."));
     String key =
         "%s layer %d %s %s"
             .formatted(

@@ -124,23 +124,7 @@ record TraceInputs(
 
   /** Positions whose next token is labelled; null where the file has no labels. */
   CausalLoss.@Nullable Labels labels(Backend backend, Arena arena) {
-    if (labels == null) {
-      return null;
-    }
-    var rows = new ArrayList<Integer>();
-    var targets = new ArrayList<Integer>();
-    for (int b = 0; b < batch; b++) {
-      for (int s = 1; s < length; s++) {
-        if (labels[b * length + s] >= 0) {
-          rows.add(b * length + s - 1);
-          targets.add(labels[b * length + s]);
-        }
-      }
-    }
-    return new CausalLoss.Labels(
-        backend.ints(arena, rows.stream().mapToInt(Integer::intValue).toArray(), rows.size()),
-        backend.ints(arena, targets.stream().mapToInt(Integer::intValue).toArray(), rows.size()),
-        rows.size());
+    return labels == null ? null : CausalLoss.Labels.of(backend, arena, labels, length);
   }
 
   private static int[] ints(TensorData data) {

@@ -8,7 +8,6 @@ import io.moextend.checkpoint.TensorData;
 import io.moextend.checkpoint.TensorStream;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
-import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.moe.Calibration;
@@ -72,7 +71,6 @@ public final class InitExpert {
 
   /** config.json of the grown model: {@code add_layer}, and {@code num_local_experts} one more. */
   public HuggingFaceConfig extendedConfig() {
-    DecoderConfig old = config.decoder();
     FeedForwardConfig.Experts experts = experts();
     var grown =
         new FeedForwardConfig.Experts(
@@ -81,21 +79,7 @@ public final class InitExpert {
             experts.topK(),
             new TreeSet<>(plan.addLayer()),
             experts.balanceCoefficient());
-    return config.with(
-        new DecoderConfig(
-            old.modelType(),
-            old.vocab(),
-            old.hidden(),
-            old.layers(),
-            old.heads(),
-            old.rope(),
-            old.window(),
-            old.normEps(),
-            old.initializerRange(),
-            old.tiedHead(),
-            grown,
-            old.tokens(),
-            old.vision()));
+    return config.with(config.decoder().with(grown));
   }
 
   /** The tensors that the grown model has and the old one had not, in the old one's type. */

@@ -6,7 +6,6 @@ import io.moextend.backend.Backend;
 import io.moextend.data.Batch;
 import io.moextend.model.CausalLoss;
 import io.moextend.model.ModelInput;
-import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -37,28 +36,9 @@ public record BatchOnDevice(
       tokens += seen;
     }
     return new BatchOnDevice(
-        input, labels(backend, arena, batch), mask.reshape(batch.mask().length), tokens);
-  }
-
-  /** A batch without a label gets one position that is ignored, since kernels want rows. */
-  private static CausalLoss.Labels labels(Backend backend, Arena arena, Batch batch) {
-    var rows = new ArrayList<Integer>();
-    for (int row = 0; row < batch.rows(); row++) {
-      for (int at = row * batch.length() + 1; at < (row + 1) * batch.length(); at++) {
-        if (batch.labels()[at] >= 0) {
-          rows.add(at - 1);
-        }
-      }
-    }
-    int count = rows.size();
-    int[] before = count == 0 ? new int[1] : rows.stream().mapToInt(Integer::intValue).toArray();
-    int[] targets = new int[before.length];
-    for (int i = 0; i < targets.length; i++) {
-      targets[i] = count == 0 ? -100 : batch.labels()[before[i] + 1];
-    }
-    return new CausalLoss.Labels(
-        backend.ints(arena, before, before.length),
-        backend.ints(arena, targets, targets.length),
-        count);
+        input,
+        CausalLoss.Labels.of(backend, arena, batch.labels(), batch.length()),
+        mask.reshape(batch.mask().length),
+        tokens);
   }
 }

@@ -50,20 +50,7 @@ public record ModelFiles(ModelSection section, HuggingFaceConfig config, long se
     int imageStart = known >= 0 ? known : tokenizer.vocabularySize();
     int vocab =
         imageStart + 3 <= old.vocab() ? old.vocab() : imageStart + GrownVocabulary.PUBLISHED_ROWS;
-    return new DecoderConfig(
-        old.modelType(),
-        vocab,
-        old.hidden(),
-        old.layers(),
-        old.heads(),
-        old.rope(),
-        old.window(),
-        old.normEps(),
-        old.initializerRange(),
-        old.tiedHead(),
-        old.feedForward(),
-        old.tokens(),
-        new VisionConfig(tower, "mlp2x_gelu", -1, imageStart));
+    return old.with(new VisionConfig(tower, "mlp2x_gelu", -1, imageStart), vocab);
   }
 
   /** All weights under the published names; to be closed. */
@@ -106,19 +93,32 @@ public record ModelFiles(ModelSection section, HuggingFaceConfig config, long se
     if (vision == null) {
       return null;
     }
-    int size = vision.tower().imageSize();
-    ClipPreprocessing made = ClipPreprocessing.clip(size);
-    for (Path folder : folders()) {
-      if (Files.exists(folder.resolve(PREPROCESSOR))) {
-        made = ClipPreprocessing.read(folder.resolve(PREPROCESSOR));
-        break;
+    return preprocessing(folders(), vision.tower().imageSize());
+  }
+
+  /**
+   * The preprocessor_config.json of the first folder that has one, else CLIP's own for the tower's
+   * size.
+   *
+   * @param size pixels a side that the tower takes
+   * @throws ConfigException where the file makes images of another size
+   */
+  public static ClipPreprocessing preprocessing(List<Path> folders, int size) {
+    for (Path folder : folders) {
+      Path file = folder.resolve(PREPROCESSOR);
+      if (Files.isRegularFile(file)) {
+        ClipPreprocessing read = ClipPreprocessing.read(file);
+        if (read.size() != size) {
+          throw new ConfigException(
+              file + ": crop_size",
+              read.size(),
+              "the model's tower reads %d pixels a side; copy its own %s"
+                  .formatted(size, PREPROCESSOR));
+        }
+        return read;
       }
     }
-    if (made.size() != size) {
-      throw new ConfigException(
-          PREPROCESSOR, made.size(), "the vision tower takes images of " + size + " pixels a side");
-    }
-    return made;
+    return ClipPreprocessing.clip(size);
   }
 
   private List<Path> folders() {

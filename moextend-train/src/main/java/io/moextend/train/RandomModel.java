@@ -1,10 +1,8 @@
 package io.moextend.train;
 
 import io.moextend.array.Arena;
-import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.autograd.Module;
-import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.AtomicFolder;
 import io.moextend.checkpoint.SafetensorsWriter;
@@ -69,7 +67,9 @@ public final class RandomModel {
       List<Path> companions,
       Path folder) {
     List<TensorStream> tensors =
-        model.parameters().stream().map(p -> stream(backend, p, dtype)).toList();
+        model.parameters().stream()
+            .map(p -> DeviceTensor.stream(backend, p.name(), p.data(), dtype))
+            .toList();
     AtomicFolder.write(
         folder,
         inside -> {
@@ -79,11 +79,5 @@ public final class RandomModel {
             CompanionFiles.copy(from, inside);
           }
         });
-  }
-
-  private static TensorStream stream(Backend backend, Parameter parameter, DType dtype) {
-    Array data = parameter.data();
-    return TensorStream.lazily(
-        parameter.name(), dtype, data.shape(), () -> StoredBytes.of(backend, data, dtype));
   }
 }

@@ -58,7 +58,6 @@ public record WholeModel(
         source.names().contains(parameter.name())
             ? source.tensor(parameter.name()).dtype()
             : source.tensor("model.embed_tokens.weight").dtype();
-    return TensorStream.lazily(
-        parameter.name(), stored, data.shape(), () -> StoredBytes.of(backend, data, stored));
+    return DeviceTensor.stream(backend, parameter.name(), data, stored);
   }
 }
