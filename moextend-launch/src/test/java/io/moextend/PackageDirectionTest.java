@@ -110,10 +110,11 @@ class PackageDirectionTest {
   private static final String COPIES_FOR_CHECKPOINTS = "io\\.moextend\\.train\\.DeviceTensor";
 
   @ArchTest
-  static final ArchRule rawMemoryIsTouchedByBackendsAndCheckpointsAlone =
+  static final ArchRule rawMemoryIsTouchedByBackendsCheckpointsAndWiresAlone =
       noClasses()
           .that()
-          .resideOutsideOfPackages("io.moextend.backend..", "io.moextend.checkpoint..")
+          .resideOutsideOfPackages(
+              "io.moextend.backend..", "io.moextend.checkpoint..", "io.moextend.comm..")
           .and()
           .haveNameNotMatching(COPIES_FOR_CHECKPOINTS)
           .should()

@@ -10,6 +10,13 @@ import io.moextend.array.Array;
 public interface GradientSink {
   void accept(Parameter parameter, Array gradient);
 
+  /**
+   * The backward pass went below {@code unit}: no parameter of this unit or a later one will get
+   * another gradient from this tape. Units are numbered in the order of the forward pass. Not
+   * called for units that no gradient flows through.
+   */
+  default void reached(int unit) {}
+
   /** For a tape that is only to be read forward. */
   GradientSink NONE =
       (parameter, gradient) -> {

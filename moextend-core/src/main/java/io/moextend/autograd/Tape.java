@@ -89,6 +89,24 @@ public final class Tape {
     return push(new Recorded.Node(op, inputs, outs.size(), saved, backward), outs);
   }
 
+  /**
+   * Marks the place between two units of the model: when the backward pass comes back to it, {@link
+   * GradientSink#reached} is told that {@code unit}, which begins here, is done.
+   *
+   * @param x what flows from one into the other; the same tensor goes on
+   */
+  public Tensor milestone(Tensor x, int unit) {
+    return record(
+        "milestone",
+        x.data(),
+        List.of(x),
+        List.of(),
+        d -> {
+          sink.reached(unit);
+          return List.of(d);
+        });
+  }
+
   /** Marks what a scope's caller will still read. */
   public static final class Scope {
     private final Set<Array> kept = Collections.newSetFromMap(new IdentityHashMap<>());

@@ -94,6 +94,7 @@ public final class Decoder implements Module, AutoCloseable {
     DecoderLayer.Context context = context(tape, input);
     var routings = new ArrayList<Routing>();
     for (int i = 0; i < layers.size(); i++) {
+      h = tape.milestone(h, i + 1);
       List<Tensor> outs =
           layer(tape, layers.get(i), h, context, forced(input, routings.size()), checkpointing);
       h = outs.getFirst();
@@ -104,6 +105,7 @@ public final class Decoder implements Module, AutoCloseable {
         watch.see("hidden_states." + (i + 1), h.data());
       }
     }
+    h = tape.milestone(h, layers.size() + 1);
     Tensor last = RmsNorm.apply(tape, h, norm, config.normEps());
     watch.see("hidden_states." + layers.size(), last.data());
     return new Output(last, routings);
@@ -215,14 +217,41 @@ public final class Decoder implements Module, AutoCloseable {
     return input.forcedExperts().isEmpty() ? null : input.forcedExperts().get(mixture);
   }
 
+  /**
+   * All parameters in the order of {@link #visit}, by the units that milestones on the tape tell
+   * apart: first embedding and vision part, then each layer, last the final norm and the head. A
+   * tied head is the embedding's.
+   */
+  public List<List<Parameter>> units() {
+    var units = new ArrayList<List<Parameter>>();
+    units.add(collected(this::visitInput));
+    layers.forEach(layer -> units.add(collected(layer::visit)));
+    units.add(collected(this::visitOutput));
+    return units;
+  }
+
+  private static List<Parameter> collected(Consumer<Consumer<Parameter>> part) {
+    var found = new ArrayList<Parameter>();
+    part.accept(found::add);
+    return List.copyOf(found);
+  }
+
   @Override
   public void visit(Consumer<Parameter> visitor) {
+    visitInput(visitor);
+    layers.forEach(layer -> layer.visit(visitor));
+    visitOutput(visitor);
+  }
+
+  private void visitInput(Consumer<Parameter> visitor) {
     visitor.accept(embedding);
     if (tower != null && projector != null) {
       tower.visit(visitor);
       projector.visit(visitor);
     }
-    layers.forEach(layer -> layer.visit(visitor));
+  }
+
+  private void visitOutput(Consumer<Parameter> visitor) {
     visitor.accept(norm);
     if (!config.tiedHead()) {
       head.parts().forEach(visitor);
