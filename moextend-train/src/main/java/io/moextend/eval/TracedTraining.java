@@ -58,7 +58,7 @@ record TracedTraining(Backend backend, Module model, TracedLoss loss, TraceOutpu
             rule,
             ReplicatedOptimizer.Untouched.ZERO_GRADIENT)) {
       for (int step = 0; step < request.adamSteps(); step++) {
-        backpropagate(optimizer.gradients(), step);
+        backpropagate(optimizer.gradients(true), step);
         optimizer.step(request.learningRate(), request.maxGradNorm());
       }
     }

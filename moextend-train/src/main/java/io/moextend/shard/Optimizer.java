@@ -8,8 +8,13 @@ import io.moextend.autograd.GradientSink;
  * weights. Not thread-safe. With several ranks every rank calls the same methods in the same order.
  */
 public interface Optimizer extends AutoCloseable {
-  /** Where the tapes of a step deliver; adds up until {@link #step} or {@link #discard}. */
-  GradientSink gradients();
+  /**
+   * Where one micro-batch's tape delivers; adds up until {@link #step} or {@link #discard}.
+   *
+   * @param last true for the last micro-batch of a step: with several ranks, what the backward pass
+   *     has finished is exchanged while it goes on
+   */
+  GradientSink gradients(boolean last);
 
   /**
    * Clips by the global norm, updates the weights and forgets the gradients. Where the norm is not
@@ -32,14 +37,21 @@ public interface Optimizer extends AutoCloseable {
 
   /** Takes down names and arrays; arrays stay as they are until the checkpoint is written. */
   interface StateWriter {
-    void array(String name, Array values);
+    /**
+     * A part of a named array of one dimension: all of it, or what this rank owns.
+     *
+     * @param total elements of the whole
+     * @param from where {@code values} begins in it
+     */
+    void piece(String name, long total, long from, Array values);
 
     void numbers(String name, long[] values);
   }
 
   /** Gives back what a {@link StateWriter} took; throws where a name, type or size does not fit. */
   interface StateReader {
-    void array(String name, Array into);
+    /** Fills {@code into} with elements of the whole, whoever wrote them. */
+    void piece(String name, long total, long from, Array into);
 
     long[] numbers(String name, int count);
   }

@@ -68,7 +68,7 @@ public final class ReplicatedOptimizer implements Optimizer {
   }
 
   @Override
-  public GradientSink gradients() {
+  public GradientSink gradients(boolean last) {
     return gradients;
   }
 
@@ -118,11 +118,19 @@ public final class ReplicatedOptimizer implements Optimizer {
     to.numbers("step", steps.clone());
     for (Slice slice : layout.slices()) {
       String name = slice.parameter().name();
-      to.array("master." + name, slice.of(masters));
+      write(to, "master." + name, slice.of(masters));
       for (int i = 0; i < state.size(); i++) {
-        to.array(rule.stateNames().get(i) + "." + name, slice.of(state.get(i)));
+        write(to, rule.stateNames().get(i) + "." + name, slice.of(state.get(i)));
       }
     }
+  }
+
+  private static void write(StateWriter to, String name, Array whole) {
+    to.piece(name, whole.size(), 0, whole);
+  }
+
+  private static void read(StateReader from, String name, Array whole) {
+    from.piece(name, whole.size(), 0, whole);
   }
 
   @Override
@@ -131,9 +139,9 @@ public final class ReplicatedOptimizer implements Optimizer {
     System.arraycopy(saved, 0, steps, 0, steps.length);
     for (Slice slice : layout.slices()) {
       String name = slice.parameter().name();
-      from.array("master." + name, slice.of(masters));
+      read(from, "master." + name, slice.of(masters));
       for (int i = 0; i < state.size(); i++) {
-        from.array(rule.stateNames().get(i) + "." + name, slice.of(state.get(i)));
+        read(from, rule.stateNames().get(i) + "." + name, slice.of(state.get(i)));
       }
       publish(slice);
     }

@@ -43,7 +43,7 @@ public final class OptimizerFile implements CheckpointPart {
     private final List<TensorStream> tensors = new ArrayList<>();
 
     @Override
-    public void array(String name, Array values) {
+    public void piece(String name, long total, long from, Array values) {
       tensors.add(DeviceTensor.stream(backend, name, values));
     }
 
@@ -68,7 +68,7 @@ public final class OptimizerFile implements CheckpointPart {
     }
 
     @Override
-    public void array(String name, Array into) {
+    public void piece(String name, long total, long from, Array into) {
       backend.copyIn(into, find(name, into.dtype(), into.shape()).bytes());
     }
 

@@ -7,8 +7,26 @@ public interface Peers {
 
   int world();
 
-  /** Element by element over all ranks; the same bits on each. */
-  double[] mean(double[] values);
+  /**
+   * What every rank gave, each as many values.
+   *
+   * @return [world][values], the same bits on each rank
+   */
+  double[][] gather(double... values);
+
+  /** Element by element over all ranks, added in their order. */
+  default double[] mean(double[] values) {
+    double[] mean = new double[values.length];
+    for (double[] one : gather(values)) {
+      for (int i = 0; i < mean.length; i++) {
+        mean[i] += one[i];
+      }
+    }
+    for (int i = 0; i < mean.length; i++) {
+      mean[i] /= world();
+    }
+    return mean;
+  }
 
   /** Returns when every rank has called it. */
   void barrier();
@@ -27,8 +45,8 @@ public interface Peers {
         }
 
         @Override
-        public double[] mean(double[] values) {
-          return values;
+        public double[][] gather(double... values) {
+          return new double[][] {values};
         }
 
         @Override

@@ -101,7 +101,9 @@ public final class Trainer<B> {
       B batch = parts.batches.next();
       Losses losses =
           parts.objective.backpropagate(
-              parts.optimizer.gradients(), batch, 1.0 / plan.microBatches());
+              parts.optimizer.gradients(i == plan.microBatches() - 1),
+              batch,
+              1.0 / plan.microBatches());
       micro.add(new MicroBatch(parts.batches.samples(batch), losses));
     }
     Losses losses = Losses.mean(micro.stream().map(MicroBatch::losses).toList()).over(parts.peers);

@@ -97,7 +97,7 @@ class ReplicatedOptimizerTest {
         float[] g = gradients[step - 1];
         double norm = Math.sqrt(g[0] * g[0] + g[1] * g[1] + g[2] * g[2]);
         double scale = maxNorm == 0 ? 1 : Math.min(1, maxNorm / (norm + 1e-6));
-        optimizer.gradients().accept(p, array(g, 1, 3));
+        optimizer.gradients(true).accept(p, array(g, 1, 3));
         Optimizer.Update update = optimizer.step(0.01, maxNorm);
         assertThat(update.gradientNorm()).isCloseTo(norm, within(1e-6));
         assertThat(update.scale()).isCloseTo(scale, within(1e-7));
@@ -122,12 +122,12 @@ class ReplicatedOptimizerTest {
     Parameter idle = parameter("idle", new float[] {1}, 1, 1);
     ParameterLayout layout = ParameterLayout.of(List.of(busy, idle), 1);
     try (var optimizer = new ReplicatedOptimizer(backend, layout, AdamW.PUBLISHED, untouched)) {
-      optimizer.gradients().accept(busy, array(new float[] {1}, 1, 1));
-      optimizer.gradients().accept(idle, array(new float[] {1}, 1, 1));
+      optimizer.gradients(true).accept(busy, array(new float[] {1}, 1, 1));
+      optimizer.gradients(true).accept(idle, array(new float[] {1}, 1, 1));
       assertThat(optimizer.step(0.1, 0).updated()).isEqualTo(2);
       float before = values(idle)[0];
       long version = idle.version();
-      optimizer.gradients().accept(busy, array(new float[] {1}, 1, 1));
+      optimizer.gradients(true).accept(busy, array(new float[] {1}, 1, 1));
       int updated = optimizer.step(0.1, 0).updated();
       switch (untouched) {
         case ZERO_GRADIENT -> {
@@ -157,11 +157,11 @@ class ReplicatedOptimizerTest {
       ParameterLayout layout = ParameterLayout.of(List.of(p), 1);
       try (var optimizer =
           new ReplicatedOptimizer(cpu, layout, AdamW.PUBLISHED, Untouched.ZERO_GRADIENT)) {
-        optimizer.gradients().accept(p, gradient);
+        optimizer.gradients(true).accept(p, gradient);
         optimizer.step(1e-4, 0);
         assertThat(cpu.toFloats(memory, ones)).as("after 1").containsExactly(1, 1);
         for (int step = 2; step <= 100; step++) {
-          optimizer.gradients().accept(p, gradient);
+          optimizer.gradients(true).accept(p, gradient);
           optimizer.step(1e-4, 0);
         }
         assertThat(cpu.toFloats(memory, ones)).containsExactly(0.98828125f, 0.98828125f);
@@ -177,7 +177,7 @@ class ReplicatedOptimizerTest {
     float[] want;
     try (var optimizer =
         new ReplicatedOptimizer(backend, layout, AdamW.PUBLISHED, Untouched.SKIP)) {
-      optimizer.gradients().accept(p, array(new float[] {1, -3}, 1, 2));
+      optimizer.gradients(true).accept(p, array(new float[] {1, -3}, 1, 2));
       optimizer.step(0.1, 1);
       optimizer.save(saved);
       want = values(p);
@@ -200,7 +200,7 @@ class ReplicatedOptimizerTest {
     private final Map<String, long[]> numbers = new HashMap<>();
 
     @Override
-    public void array(String name, Array into) {
+    public void piece(String name, long total, long from, Array into) {
       float[] values = arrays.get(name);
       if (values == null) {
         values = new float[(int) into.size()];

@@ -174,7 +174,7 @@ class TrainerTest {
     Settings settings = Settings.of(folder, 10, 1, 4, 0);
     try (var run = new TinyRun(settings)) {
       float[] before = run.task.weights();
-      run.task.backpropagate(run.optimizer.gradients(), rows, Double.POSITIVE_INFINITY);
+      run.task.backpropagate(run.optimizer.gradients(true), rows, Double.POSITIVE_INFINITY);
       assertThat(run.optimizer.step(1, 1).applied()).isFalse();
       assertThat(run.task.weights()).isEqualTo(before);
       assertThat(run.optimizer.step(1, 1).gradientNorm()).as("forgotten").isZero();
