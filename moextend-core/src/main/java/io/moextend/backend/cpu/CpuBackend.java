@@ -9,6 +9,7 @@ import io.moextend.array.ShapeException;
 import io.moextend.backend.Backend;
 import java.lang.foreign.MemorySegment;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** All kernels of the CPU, by theme in the interfaces it is put together from. Calls wait. */
 final class CpuBackend
@@ -80,7 +81,21 @@ final class CpuBackend
       copyIn(copy, memory);
       return copy;
     }
-    var array = new CpuArray(dtype, shape, new Mapped(memory), memory.address(), null);
+    return shown(dtype, memory, true, shape);
+  }
+
+  @Override
+  public @Nullable Array over(DType dtype, MemorySegment memory, long... shape) {
+    if (memory.isReadOnly()) {
+      throw new IllegalArgumentException("an array to be written over read-only memory");
+    }
+    return memory.isNative() ? shown(dtype, memory, false, shape) : null;
+  }
+
+  private static CpuArray shown(
+      DType dtype, MemorySegment memory, boolean readOnly, long... shape) {
+    var block = new Foreign(memory, readOnly);
+    var array = new CpuArray(dtype, shape, block, memory.address(), null);
     sameBytes(array, memory);
     return array;
   }
@@ -96,15 +111,10 @@ final class CpuBackend
   }
 
   /** Memory of somebody else's; the segment is kept so that it is not unmapped meanwhile. */
-  private record Mapped(MemorySegment memory) implements CpuArray.Block {
+  private record Foreign(MemorySegment memory, boolean isReadOnly) implements CpuArray.Block {
     @Override
     public boolean isLive() {
       return memory.scope().isAlive();
-    }
-
-    @Override
-    public boolean isReadOnly() {
-      return true;
     }
   }
 
