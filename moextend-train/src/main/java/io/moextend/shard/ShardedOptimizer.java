@@ -146,10 +146,10 @@ public final class ShardedOptimizer implements Optimizer {
   @Override
   public Update step(double learningRate, double maxNorm) {
     gradients.finish();
-    Verdict verdict = agree();
-    double scale = Optimizer.clipScale(verdict.norm, maxNorm);
+    Verdict verdict = Verdict.among(conversation, sumOfSquares(), touched(), steps.length);
+    double scale = Optimizer.clipScale(verdict.norm(), maxNorm);
     int updated = 0;
-    if (Double.isFinite(verdict.norm)) {
+    if (Double.isFinite(verdict.norm())) {
       for (Slice slice : layout.slices()) {
         if (verdict.updates(slice)) {
           steps[slice.index()]++;
@@ -159,32 +159,7 @@ public final class ShardedOptimizer implements Optimizer {
       publish(bucket -> update(bucket, verdict, learningRate, scale), verdict::updates);
     }
     gradients.clear();
-    return new Update(verdict.norm, scale, updated);
-  }
-
-  /**
-   * What all ranks make of a step's gradients, the same on each.
-   *
-   * @param touched by slice
-   */
-  private record Verdict(double norm, BitSet touched) {
-    boolean updates(Slice slice) {
-      return touched.get(slice.index());
-    }
-  }
-
-  /** Each rank's sum of squares is added in the order of ranks. */
-  private Verdict agree() {
-    double[][] all =
-        conversation.gather(
-            "gradient norm", TouchedBits.encode(sumOfSquares(), touched(), steps.length));
-    double sum = 0;
-    var touched = new BitSet();
-    for (double[] one : all) {
-      sum += one[0];
-      TouchedBits.decode(one, touched);
-    }
-    return new Verdict(Math.sqrt(sum), touched);
+    return new Update(verdict.norm(), scale, updated);
   }
 
   private BitSet touched() {
