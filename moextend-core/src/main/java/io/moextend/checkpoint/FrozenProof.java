@@ -5,10 +5,12 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.Predicate;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What tensors were at one moment, to prove later that they did not move: frozen.json.
@@ -90,6 +92,21 @@ public record FrozenProof(int formatVersion, SortedMap<String, Print> tensors) {
     var kept = new TreeMap<>(tensors);
     kept.keySet().removeIf(wanted.negate());
     return new FrozenProof(formatVersion, kept);
+  }
+
+  /**
+   * One of {@code world} parts of about as many bytes; together they are this proof. For ranks that
+   * {@link #verify} side by side.
+   */
+  public FrozenProof share(int rank, int world) {
+    var mine = EvenShares.of(tensors.keySet(), name -> bytes(tensors.get(name)), world).get(rank);
+    return only(Set.copyOf(mine)::contains);
+  }
+
+  private static long bytes(@Nullable Print print) {
+    return print == null
+        ? 0
+        : print.shape().stream().reduce((long) print.dtype().bytes(), (a, b) -> a * b);
   }
 
   /**

@@ -8,8 +8,12 @@ import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
 
 /** Small JSON files that stand beside weights, read into records that check themselves. */
 final class JsonFile {
@@ -65,11 +69,22 @@ final class JsonFile {
   }
 
   /**
+   * Forced to disk.
+   *
    * @throws CheckpointException where the file cannot be written
    */
   static void write(Path file, Object value) {
-    try {
-      Files.writeString(file, STRICT.writeValueAsString(value) + "\n");
+    try (var channel =
+        FileChannel.open(
+            file,
+            StandardOpenOption.CREATE,
+            StandardOpenOption.TRUNCATE_EXISTING,
+            StandardOpenOption.WRITE)) {
+      ByteBuffer text = StandardCharsets.UTF_8.encode(STRICT.writeValueAsString(value) + "\n");
+      while (text.hasRemaining()) {
+        channel.write(text);
+      }
+      channel.force(true);
     } catch (IOException e) {
       throw AtomicFolder.failure(file, e);
     }

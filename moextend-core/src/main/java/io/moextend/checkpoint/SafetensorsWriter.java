@@ -11,10 +11,13 @@ import java.nio.channels.FileChannel;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Collection;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.zip.CRC32C;
 
 /**
  * Writes safetensors files. Within a file wide types come first, then names in order, so that every
@@ -38,25 +41,29 @@ public final class SafetensorsWriter {
   private SafetensorsWriter() {}
 
   /** Writes one file with the metadata that Hugging Face expects of PyTorch weights. */
-  public static void writeFile(Path file, Collection<TensorStream> tensors) {
-    writeFile(file, tensors, FORMAT);
+  public static SortedMap<String, String> writeFile(Path file, Collection<TensorStream> tensors) {
+    return writeFile(file, tensors, FORMAT);
   }
 
   /**
    * @param file must not exist yet
+   * @return the CRC-32C of each tensor's bytes, by name, as eight hexadecimal digits
    * @throws CheckpointException where a name comes twice, or the file cannot be written; the
    *     message has the path and the room left on its disk
    */
-  public static void writeFile(
+  public static SortedMap<String, String> writeFile(
       Path file, Collection<TensorStream> tensors, Map<String, String> metadata) {
     var ordered = byName(file, tensors).values().stream().sorted(IN_FILE).toList();
+    var sums = new TreeMap<String, String>();
     try (var channel =
         FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
       writeFully(channel, header(ordered, metadata));
       ByteBuffer staging = ByteBuffer.allocate(STAGING_BYTES);
       for (TensorStream tensor : ordered) {
         long before = channel.position();
-        tensor.content().writeTo(bytes -> write(channel, bytes, staging));
+        var crc = new CRC32C();
+        tensor.content().writeTo(bytes -> write(channel, bytes, staging, crc));
+        sums.put(tensor.name(), Crc32c.hex(crc));
         long written = channel.position() - before;
         if (written != tensor.bytes()) {
           throw new IllegalStateException(
@@ -68,6 +75,7 @@ public final class SafetensorsWriter {
     } catch (IOException e) {
       throw AtomicFolder.failure(file, e);
     }
+    return Collections.unmodifiableSortedMap(sums);
   }
 
   /**
@@ -133,12 +141,13 @@ public final class SafetensorsWriter {
   }
 
   /** Through a buffer, since a segment over a float[] has no view as bytes of its own. */
-  private static void write(FileChannel channel, MemorySegment bytes, ByteBuffer staging)
-      throws IOException {
+  private static void write(
+      FileChannel channel, MemorySegment bytes, ByteBuffer staging, CRC32C crc) throws IOException {
     MemorySegment room = MemorySegment.ofArray(staging.array());
     for (long at = 0; at < bytes.byteSize(); at += staging.capacity()) {
       long count = Math.min(staging.capacity(), bytes.byteSize() - at);
       MemorySegment.copy(bytes, at, room, 0, count);
+      crc.update(staging.array(), 0, (int) count);
       writeFully(channel, staging.clear().limit((int) count));
     }
   }

@@ -95,13 +95,15 @@ class DeltaCheckpointTest {
 
   @Test
   void aNewerFormatOrABrokenListingIsRefusedByName() throws IOException {
-    edit("\"formatVersion\" : 1", "\"formatVersion\" : 2");
-    assertRefused("formatVersion 2 is not known");
-    edit("\"formatVersion\" : 2", "\"formatVersion\" : 1, \"extra\" : 0");
+    edit("\"formatVersion\" : 2", "\"formatVersion\" : 3");
+    assertRefused("formatVersion 3 is not known");
+    edit("\"formatVersion\" : 3", "\"formatVersion\" : 1");
+    assertRefused("write it again with this moextend");
+    edit("\"formatVersion\" : 1", "\"formatVersion\" : 2, \"extra\" : 0");
     assertRefused("extra");
-    edit("\"formatVersion\" : 1, \"extra\" : 0,", "");
+    edit("\"formatVersion\" : 2, \"extra\" : 0,", "");
     assertRefused("formatVersion");
-    edit("\"base\"", "\"formatVersion\" : 1, \"base\"");
+    edit("\"base\"", "\"formatVersion\" : 2, \"base\"");
     try (var delta = DeltaCheckpoint.open(folder)) {
       assertThat(delta.base()).isEqualTo(fingerprint);
     }
@@ -115,6 +117,42 @@ class DeltaCheckpointTest {
         Files.move(folder.resolve("delta.safetensors"), parent.resolve("outside.safetensors"));
     Files.createSymbolicLink(folder.resolve("delta.safetensors"), moved);
     assertRefused("is a link that leaves the folder");
+  }
+
+  @Test
+  void aFlippedByteIsRefusedWithTheTensorAndTheFileItIsIn() throws IOException {
+    Path file = folder.resolve("delta.safetensors");
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[bytes.length - 1] ^= 4; // the last tensor of the file
+    Files.write(file, bytes);
+    assertThatThrownBy(() -> CheckpointFolder.open(folder, BASE).tensor(ADDED))
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining(file.toString())
+        .hasMessageContaining(ADDED)
+        .hasMessageContaining("damaged");
+  }
+
+  @Test
+  void sharesOfSeveralRanksAreOneDelta() throws IOException {
+    Path shared = parent.resolve("shared");
+    Files.createDirectories(shared);
+    List<TensorStream> tensors =
+        List.of(filled(GATE, new long[] {8, 32}, 7), filled(ADDED, new long[] {1, 32}, 3));
+    for (int rank : new int[] {2, 0, 1}) {
+      DeltaCheckpoint.writeShare(shared, rank, 3, tensors);
+    }
+    DeltaCheckpoint.seal(shared, fingerprint, tensors, 3);
+    assertThat(shared.toFile().list())
+        .containsExactlyInAnyOrder(
+            "delta.json", "delta-00001-of-00002.safetensors", "delta-00002-of-00002.safetensors");
+    try (var merged = CheckpointFolder.open(shared, BASE)) {
+      assertThat(merged.tensor(GATE).floats()).containsOnly(7);
+      assertThat(merged.tensor(ADDED).floats()).hasSize(32).containsOnly(3);
+    }
+    Files.delete(shared.resolve("delta-00002-of-00002.safetensors"));
+    assertThatThrownBy(() -> DeltaCheckpoint.open(shared).close())
+        .isInstanceOf(CheckpointException.class)
+        .hasMessageContaining("delta-00002-of-00002.safetensors: is missing");
   }
 
   private void assertRefused(String problem) {

@@ -158,8 +158,8 @@ final class TrainingRun {
     FrozenProof proof = all.only(name -> !names.contains(name));
     var frozen = new FrozenTensors(proof, model.source());
     var share = Share.alone(config.training().perDeviceTrainBatchSize());
-    long perEpoch = share.batchesPerEpoch(data.order(config));
-    TrainPlan plan = TrainPlan.of(config, perEpoch);
+    long perEpoch = share.microBatchesPerEpoch(data.order(config));
+    TrainPlan plan = TrainPlan.of(config, perEpoch, Peers.NONE.world());
     CausalLoss loss = config.training().loss(model.decoder().config());
     try (Optimizer optimizer =
             new ReplicatedOptimizer(
@@ -188,6 +188,7 @@ final class TrainingRun {
               cache(files, model, all));
       var parts =
           new Trainer.Parts<Batch>(
+              backend,
               objective,
               batches,
               data.evaluation(config.evaluation().perDeviceEvalBatchSize()),
@@ -199,7 +200,9 @@ final class TrainingRun {
                   new Progress(out, display, plan.steps(), config.loggingSteps())),
               identity(all),
               output,
-              Peers.NONE);
+              Peers.NONE,
+              () -> false,
+              null);
       var trainer = new Trainer<>(parts, plan);
       store.sweep();
       store.find(config.checkpoints().resumeFromCheckpoint()).ifPresent(trainer::resume);
@@ -215,7 +218,7 @@ final class TrainingRun {
     var identity = new LinkedHashMap<String, String>();
     identity.put("stage", stage.word());
     identity.put("base", Fingerprint.of(base).hex());
-    identity.putAll(config.identity());
+    identity.putAll(config.identity(Peers.NONE.world()));
     return identity;
   }
 

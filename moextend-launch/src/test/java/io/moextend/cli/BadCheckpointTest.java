@@ -256,12 +256,12 @@ class BadCheckpointTest {
   @Test
   void anOptimizerFileCutShortIsNamed() throws IOException {
     assertThat(work.train("alignment").code()).isZero();
-    Path file = work.output().resolve("checkpoint-2/optimizer.safetensors");
+    Path file = work.output().resolve("checkpoint-2/optimizer-00001-of-00001.safetensors");
     byte[] bytes = Files.readAllBytes(file);
     Files.write(file, Arrays.copyOf(bytes, bytes.length - 8));
     refused(
         work.train("alignment", "checkpoints.resume_from_checkpoint=auto", "training.max_steps=3"),
-        "optimizer.safetensors",
+        "optimizer-00001-of-00001.safetensors",
         "cut off");
   }
 

@@ -31,9 +31,9 @@ public final class BatchLoader implements AutoCloseable {
   private final int ahead;
   private final ExecutorService workers;
   private final Deque<Future<Batch>> coming = new ArrayDeque<>();
+  private final SampleStream stream;
   private Position taken;
   private Position asked;
-  private int[] epoch;
 
   /**
    * @param from where a run starts or goes on; {@link #position} of the run before
@@ -58,7 +58,7 @@ public final class BatchLoader implements AutoCloseable {
     this.ahead = ahead;
     this.taken = from;
     this.asked = from;
-    this.epoch = order.epoch(from.epoch());
+    this.stream = new SampleStream(order);
     this.workers =
         Executors.newFixedThreadPool(
             threads, Thread.ofPlatform().daemon().name("data-", 0).factory());
@@ -71,13 +71,9 @@ public final class BatchLoader implements AutoCloseable {
    */
   public Batch next() {
     while (coming.size() < ahead) {
-      int[] indexes = share.indexes(epoch, asked);
+      int[] indexes = share.indexes(stream, asked);
       coming.add(workers.submit(() -> source.batch(indexes)));
-      Position after = share.after(asked, order);
-      if (after.epoch() != asked.epoch()) {
-        epoch = order.epoch(after.epoch());
-      }
-      asked = after;
+      asked = share.after(asked, order);
     }
     Batch batch = wait(coming.element());
     coming.remove();
@@ -101,7 +97,10 @@ public final class BatchLoader implements AutoCloseable {
     }
   }
 
-  /** Where the batch that {@link #next} gives next begins; to be saved with a checkpoint. */
+  /**
+   * Where the batches begin that all ranks take next; the same on every rank that took as many. To
+   * be saved with a checkpoint.
+   */
   public Position position() {
     return taken;
   }

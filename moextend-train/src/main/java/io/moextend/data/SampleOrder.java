@@ -9,7 +9,7 @@ package io.moextend.data;
  */
 public record SampleOrder(int size, long seed, boolean shuffled) {
   /**
-   * Where a run stands.
+   * Where a run stands in the samples of all ranks.
    *
    * @param offset samples of this epoch that were handed out
    */
@@ -28,6 +28,14 @@ public record SampleOrder(int size, long seed, boolean shuffled) {
     if (size < 1) {
       throw new DataException("there are no samples to order; is the dataset empty?");
     }
+  }
+
+  /**
+   * The position {@code samples} further on; behind an epoch's last sample comes the next epoch.
+   */
+  public Position after(Position at, long samples) {
+    long offset = Math.addExact(at.offset(), samples);
+    return new Position(at.epoch() + offset / size, (int) (offset % size));
   }
 
   /** All indexes of one epoch. */

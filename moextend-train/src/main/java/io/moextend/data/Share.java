@@ -3,11 +3,11 @@ package io.moextend.data;
 import io.moextend.data.SampleOrder.Position;
 
 /**
- * One rank's part of every batch: rank r takes the r-th block of {@code rows} samples out of each
- * {@code rows * world}. Where an epoch's end leaves a batch unfilled, samples of its beginning fill
- * it, so every sample is seen and all ranks take as many steps.
+ * One rank's part of the endless stream of samples, which is cut into micro-batches of {@code rows}
+ * samples: of each {@code world} micro-batches rank r takes the r-th. So the micro-batches of a
+ * step are the same whatever the number of ranks, as long as rows and ranks times accumulation are.
  *
- * @param rows samples of one rank's batch
+ * @param rows samples of one rank's micro-batch
  */
 public record Share(int rows, int rank, int world) {
   public Share {
@@ -18,7 +18,7 @@ public record Share(int rows, int rank, int world) {
     }
   }
 
-  /** All of every batch. */
+  /** Every micro-batch. */
   public static Share alone(int rows) {
     return new Share(rows, 0, 1);
   }
@@ -28,28 +28,22 @@ public record Share(int rows, int rank, int world) {
     return Math.multiplyExact(rows, world);
   }
 
-  public long batchesPerEpoch(SampleOrder order) {
-    return (order.size() + (long) together() - 1) / together();
+  /** Micro-batches of all ranks in one pass over the data, one that is not full counted. */
+  public long microBatchesPerEpoch(SampleOrder order) {
+    return Math.ceilDiv((long) order.size(), rows);
   }
 
   /**
-   * This rank's samples of the batch at a position.
+   * This rank's samples of the micro-batches that begin at a position.
    *
-   * @param epoch {@link SampleOrder#epoch} of the position's epoch
+   * @param at the same on every rank
    */
-  int[] indexes(int[] epoch, Position at) {
-    int[] out = new int[rows];
-    for (int i = 0; i < rows; i++) {
-      out[i] = epoch[(int) ((at.offset() + (long) rank * rows + i) % epoch.length)];
-    }
-    return out;
+  int[] indexes(SampleStream stream, Position at) {
+    return stream.samples(at, (long) rank * rows, rows);
   }
 
-  /** The position behind the batch at a position. */
+  /** The position behind the micro-batches that all ranks take at a position. */
   Position after(Position at, SampleOrder order) {
-    long next = (long) at.offset() + together();
-    return next < order.size()
-        ? new Position(at.epoch(), (int) next)
-        : new Position(at.epoch() + 1, 0);
+    return order.after(at, together());
   }
 }

@@ -2,9 +2,12 @@ package io.moextend.data;
 
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
+import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
+import java.util.RandomAccess;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongConsumer;
@@ -166,17 +169,32 @@ public final class TrainingSet {
   }
 
   /**
-   * All samples in order, read anew each time.
+   * All samples in order. A batch is read when it is asked for, and anew each time.
    *
    * @param rows samples of a batch; the last may have fewer
    */
-  public Iterable<Batch> batches(int rows) {
-    int count = Math.ceilDiv(size(), rows);
-    return () ->
-        IntStream.range(0, count)
-            .mapToObj(
-                b -> batch(IntStream.range(b * rows, Math.min(size(), (b + 1) * rows)).toArray()))
-            .iterator();
+  public List<Batch> batches(int rows) {
+    return new InOrder(rows);
+  }
+
+  private final class InOrder extends AbstractList<Batch> implements RandomAccess {
+    private final int rows;
+
+    InOrder(int rows) {
+      this.rows = rows;
+    }
+
+    @Override
+    public int size() {
+      return Math.ceilDiv(TrainingSet.this.size(), rows);
+    }
+
+    @Override
+    public Batch get(int index) {
+      int from = Math.multiplyExact(Objects.checkIndex(index, size()), rows);
+      int to = (int) Math.min(TrainingSet.this.size(), (long) from + rows);
+      return batch(IntStream.range(from, to).toArray());
+    }
   }
 
   /**

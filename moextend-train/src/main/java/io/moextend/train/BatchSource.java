@@ -11,7 +11,10 @@ import java.util.List;
 public interface BatchSource<B> {
   B next();
 
-  /** Where {@link #next} will go on: what was made ahead and not handed out does not count. */
+  /**
+   * Where all ranks' {@link #next} will go on, the same on each: what was made ahead and not handed
+   * out does not count.
+   */
   Position position();
 
   /** Makes {@link #next} go on from {@code position}. */
@@ -22,7 +25,8 @@ public interface BatchSource<B> {
 
   /**
    * @param epoch from 0
-   * @param offset what of this epoch was handed out, in samples or batches as the source counts
+   * @param offset what of this epoch was handed out to all ranks, in samples or batches as the
+   *     source counts
    */
   record Position(long epoch, long offset) {
     public Position {

@@ -1,6 +1,7 @@
 package io.moextend.train;
 
 import io.moextend.checkpoint.AtomicFolder;
+import io.moextend.checkpoint.CheckpointException;
 import io.moextend.config.ConfigException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -28,6 +29,7 @@ public final class CheckpointStore {
   private final @Nullable Integer limit;
   private final List<CheckpointPart> parts;
   private final Peers peers;
+  private final Together together;
 
   /**
    * @param limit checkpoints kept; null = all
@@ -38,44 +40,56 @@ public final class CheckpointStore {
     this.limit = limit;
     this.parts = List.copyOf(parts);
     this.peers = peers;
+    this.together = new Together(peers);
   }
 
   /**
-   * Writes a checkpoint and forgets the oldest beyond the limit.
+   * Writes a checkpoint and forgets the oldest beyond the limit. On every rank; where it fails on
+   * one, it fails on all, and nothing of it stays.
    *
    * @return its folder
+   * @throws CheckpointException naming the rank where there are several, the file and the reason
    */
   public Path save(RunState state) {
     Path target = output.resolve("checkpoint-" + state.step());
-    if (peers.rank() != 0) {
-      peers.barrier();
+    if (peers.rank() == 0) {
+      try (var folder = together.call("making " + target, () -> AtomicFolder.create(target))) {
+        saveParts(folder.path());
+        together.run("finishing " + target, () -> finish(state, folder, target));
+      }
+    } else {
+      together.run("making " + target, () -> {});
       saveParts(target.resolveSibling(target.getFileName() + ".incomplete"));
-      peers.barrier();
-      peers.barrier();
-      return target;
+      together.run("finishing " + target, () -> {});
     }
-    try (var folder = AtomicFolder.create(target)) {
-      peers.barrier();
+    return target;
+  }
+
+  private void saveParts(Path folder) {
+    together.run(
+        "writing " + folder,
+        () -> {
+          try {
+            for (CheckpointPart part : parts) {
+              part.save(folder, peers);
+            }
+          } catch (IOException e) {
+            throw AtomicFolder.failure(folder, e);
+          }
+        });
+  }
+
+  private void finish(RunState state, AtomicFolder folder, Path target) {
+    try {
+      for (CheckpointPart part : parts) {
+        part.seal(folder.path(), peers);
+      }
       state.write(folder.path());
-      saveParts(folder.path());
-      peers.barrier();
       folder.commit();
       nameLatest(target);
       prune();
     } catch (IOException e) {
       throw AtomicFolder.failure(target, e);
-    }
-    peers.barrier();
-    return target;
-  }
-
-  private void saveParts(Path folder) {
-    try {
-      for (CheckpointPart part : parts) {
-        part.save(folder, peers);
-      }
-    } catch (IOException e) {
-      throw AtomicFolder.failure(folder, e);
     }
   }
 
@@ -97,34 +111,44 @@ public final class CheckpointStore {
   }
 
   /**
-   * The checkpoint to go on with.
+   * The checkpoint to go on with; the same answer on every rank.
    *
    * @param resume "none", "auto" or a folder, as in the configuration
    * @throws ConfigException where "none" would mix a fresh run with an older one, or a folder is no
    *     checkpoint
    */
   public Optional<Path> find(String resume) {
+    return switch (resume) {
+      case "auto" -> newestOfRankZero();
+      case "none" -> {
+        together.run("looking for an earlier run", this::requireFresh);
+        yield Optional.empty();
+      }
+      default -> Optional.of(together.call("looking for " + resume, () -> named(Path.of(resume))));
+    };
+  }
+
+  /** Ranks on several hosts may see a folder's newest entry at different moments. */
+  private Optional<Path> newestOfRankZero() {
+    int own =
+        together.call(
+            "looking for checkpoints",
+            () -> peers.rank() == 0 ? newest().map(CheckpointStore::step).orElse(-1) : -1);
+    int step = (int) peers.gather("the checkpoint to go on with", own)[0][0];
+    return step < 0 ? Optional.empty() : Optional.of(output.resolve("checkpoint-" + step));
+  }
+
+  private Optional<Path> newest() {
     try {
-      return switch (resume) {
-        case "auto" -> newest();
-        case "none" -> {
-          requireFresh();
-          yield Optional.empty();
-        }
-        default -> Optional.of(named(Path.of(resume)));
-      };
+      List<Path> whole = whole();
+      return whole.isEmpty() ? Optional.empty() : Optional.of(whole.getLast());
     } catch (IOException e) {
       throw new ConfigException("cannot read " + output + ": " + e, e);
     }
   }
 
-  private Optional<Path> newest() throws IOException {
-    List<Path> whole = whole();
-    return whole.isEmpty() ? Optional.empty() : Optional.of(whole.getLast());
-  }
-
-  private void requireFresh() throws IOException {
-    Optional<Path> newest = newest();
+  private void requireFresh() {
+    Optional<Path> newest = peers.rank() == 0 ? newest() : Optional.empty();
     if (newest.isPresent()) {
       throw new ConfigException(
           "checkpoints.resume_from_checkpoint",
@@ -144,16 +168,38 @@ public final class CheckpointStore {
     return folder;
   }
 
-  /** Reads a checkpoint's state, then has every part take back its own. */
+  /**
+   * Reads a checkpoint's state, has every part check its own, then take it back. On every rank;
+   * nothing is changed anywhere where one rank refuses.
+   *
+   * @throws ConfigException where a setting that matters is not as it was
+   */
   public RunState load(Path checkpoint, Map<String, String> identity) {
-    RunState state = RunState.read(checkpoint);
-    state.requireSame(checkpoint, identity);
+    RunState state =
+        together.call(
+            "reading " + checkpoint,
+            () -> {
+              RunState read = RunState.read(checkpoint);
+              read.requireSame(checkpoint, identity, peers.world());
+              parts.forEach(part -> part.check(checkpoint, peers));
+              return read;
+            });
     parts.forEach(part -> part.load(checkpoint, peers));
     return state;
   }
 
-  /** Removes what a crash left half written or half deleted. To be called once, by rank 0. */
+  /** Removes what a crash left half written or half deleted. On every rank; rank 0 does it. */
   public void sweep() {
+    together.run(
+        "sweeping " + output,
+        () -> {
+          if (peers.rank() == 0) {
+            sweepAlone();
+          }
+        });
+  }
+
+  private void sweepAlone() {
     try {
       for (Path leftover : matching(LEFTOVER)) {
         delete(leftover);

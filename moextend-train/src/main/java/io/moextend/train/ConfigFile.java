@@ -5,7 +5,10 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** config.yaml: the resolved configuration, in the run's folder and in each checkpoint. */
+/**
+ * config.yaml: the resolved configuration, in the run's folder and in each checkpoint. What must
+ * agree when a run goes on is compared by {@link RunState}.
+ */
 public record ConfigFile(TrainConfig config) implements CheckpointPart {
   static final String FILE = "config.yaml";
 
@@ -29,8 +32,4 @@ public record ConfigFile(TrainConfig config) implements CheckpointPart {
       Files.writeString(folder.resolve(FILE), text());
     }
   }
-
-  /** What must agree is compared by {@link RunState}. */
-  @Override
-  public void load(Path folder, Peers peers) {}
 }

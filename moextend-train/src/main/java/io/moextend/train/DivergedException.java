@@ -16,12 +16,29 @@ public final class DivergedException extends RuntimeException {
   public record MicroBatch(List<String> samples, Losses losses) {}
 
   /**
-   * What was known when it happened.
+   * What was known when it happened, on one rank.
    *
+   * @param rank who writes this
+   * @param ranks on which it happened; empty where each rank's own numbers are finite and only
+   *     their sum is not
    * @param gradientNorm NaN where the loss alone was wrong already
+   * @param microBatches of this rank
+   * @param wrongGradients of this rank: micro-batch and parameter
    */
   public record Evidence(
-      int step, int rank, double learningRate, double gradientNorm, List<MicroBatch> microBatches) {
+      int step,
+      int rank,
+      List<Integer> ranks,
+      double learningRate,
+      double gradientNorm,
+      List<MicroBatch> microBatches,
+      List<String> wrongGradients) {
+    public Evidence {
+      ranks = List.copyOf(ranks);
+      microBatches = List.copyOf(microBatches);
+      wrongGradients = List.copyOf(wrongGradients);
+    }
+
     /** OUT/diverged-step-N-rank-R.json. */
     Path write(Path output) {
       Path file = output.resolve("diverged-step-%d-rank-%d.json".formatted(step, rank));

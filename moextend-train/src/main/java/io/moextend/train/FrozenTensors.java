@@ -8,7 +8,7 @@ import java.util.List;
 
 /**
  * The proof that nothing frozen moved: a SHA-256 of every frozen tensor taken at the start, and
- * again from the same source at each checkpoint.
+ * again from the same source at each checkpoint, by each rank for its share of the bytes.
  */
 public final class FrozenTensors implements CheckpointPart {
   private final FrozenProof proof;
@@ -24,19 +24,20 @@ public final class FrozenTensors implements CheckpointPart {
 
   @Override
   public void save(Path folder, Peers peers) {
+    requireUnmoved(proof.share(peers.rank(), peers.world()), source);
     if (peers.rank() == 0) {
-      requireUnmoved(source);
       proof.write(folder.resolve(FrozenProof.FILE));
     }
   }
-
-  @Override
-  public void load(Path folder, Peers peers) {}
 
   /**
    * @throws CheckpointException naming the first tensor that is not as it was
    */
   public void requireUnmoved(WeightSource other) {
+    requireUnmoved(proof, other);
+  }
+
+  private static void requireUnmoved(FrozenProof proof, WeightSource other) {
     List<FrozenProof.Difference> moved = proof.verify(other);
     if (!moved.isEmpty()) {
       throw new CheckpointException(

@@ -42,16 +42,13 @@ public record Losses(
     return new Losses(loss, lm, aux, tokens, samples, trained);
   }
 
-  /** Mean losses and summed counts over ranks. */
-  Losses over(Peers peers) {
-    double[] mean =
-        peers.mean(new double[] {loss, lmLoss, auxLoss, tokens, samples, trained ? 1 : 0});
+  /** One rank's own, as it tells them to the others. */
+  double[] values() {
+    return new double[] {loss, lmLoss, auxLoss, tokens, samples, trained ? 1 : 0};
+  }
+
+  static Losses ofValues(double[] values) {
     return new Losses(
-        mean[0],
-        mean[1],
-        mean[2],
-        Math.round(mean[3] * peers.world()),
-        Math.round(mean[4] * peers.world()),
-        mean[5] > 0);
+        values[0], values[1], values[2], (long) values[3], (long) values[4], values[5] > 0);
   }
 }

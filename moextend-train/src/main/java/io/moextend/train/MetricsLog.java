@@ -3,6 +3,7 @@ package io.moextend.train;
 import com.fasterxml.jackson.core.JacksonException;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.moextend.checkpoint.AtomicFolder;
 import java.io.IOException;
@@ -81,6 +82,15 @@ public final class MetricsLog implements TrainingListener {
     line.put("step_s", report.seconds());
     line.put("samples", report.samplesSeen());
     line.put("memory", memoryBytes.getAsLong());
+    if (report.memoryPerRank().size() > 1) {
+      ArrayNode ranks = line.putArray("memory_per_rank");
+      report.memoryPerRank().forEach(ranks::add);
+    }
+    CommunicationTime communication = report.communication();
+    if (communication != null) {
+      line.put("communication_s", communication.seconds());
+      line.put("communication_exposed_s", communication.exposedSeconds());
+    }
     if (report.untrainedBatches() > 0) {
       line.put("untrained_batches", report.untrainedBatches());
     }

@@ -10,26 +10,15 @@ public interface Peers {
   /**
    * What every rank gave, each as many values.
    *
+   * @param what the values are, for who looks after ranks that wait
    * @return [world][values], the same bits on each rank
    */
-  double[][] gather(double... values);
-
-  /** Element by element over all ranks, added in their order. */
-  default double[] mean(double[] values) {
-    double[] mean = new double[values.length];
-    for (double[] one : gather(values)) {
-      for (int i = 0; i < mean.length; i++) {
-        mean[i] += one[i];
-      }
-    }
-    for (int i = 0; i < mean.length; i++) {
-      mean[i] /= world();
-    }
-    return mean;
-  }
+  double[][] gather(String what, double... values);
 
   /** Returns when every rank has called it. */
-  void barrier();
+  default void barrier(String what) {
+    gather(what, 0);
+  }
 
   /** A run of one rank. */
   Peers NONE =
@@ -45,11 +34,8 @@ public interface Peers {
         }
 
         @Override
-        public double[][] gather(double... values) {
-          return new double[][] {values};
+        public double[][] gather(String what, double... values) {
+          return new double[][] {values.clone()};
         }
-
-        @Override
-        public void barrier() {}
       };
 }

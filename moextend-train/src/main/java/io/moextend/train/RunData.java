@@ -150,8 +150,11 @@ public final class RunData implements AutoCloseable {
     return new SampleOrder(training.size(), config.training().seed(), true);
   }
 
-  /** Evaluation batches in the samples' order, each time anew; none where nothing is kept. */
-  public Iterable<Batch> evaluation(int rows) {
+  /**
+   * Evaluation batches in the samples' order, each read when it is asked for; none where nothing is
+   * kept.
+   */
+  public List<Batch> evaluation(int rows) {
     TrainingSet kept = evaluation;
     if (kept == null) {
       return List.of();

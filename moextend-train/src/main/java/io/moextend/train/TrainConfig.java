@@ -27,13 +27,16 @@ public record TrainConfig(
     TrainingSection training,
     EvaluationSection evaluation,
     CheckpointSection checkpoints,
+    DistributedSection distributed,
     int loggingSteps) {
+  /** In the identity: per-device batch times accumulation times ranks; no field of its own. */
+  static final String GLOBAL_BATCH = "training.global_batch";
+
   /** Changing one of these makes another run of it; a resumed run must have them as they were. */
   private static final List<String> IDENTITY =
       List.of(
           "training.seed",
           "training.per_device_train_batch_size",
-          "training.gradient_accumulation_steps",
           "training.dtype",
           "training.balance",
           "training.router_aux_loss_coef",
@@ -110,8 +113,13 @@ public record TrainConfig(
     }
   }
 
-  /** Field paths and values that a resumed run must share with the run it goes on with. */
-  public SequencedMap<String, String> identity() {
+  /**
+   * Field paths and values that a resumed run must share with the run it goes on with. Ranks and
+   * accumulation may change as long as their product, and so the global batch, does not.
+   *
+   * @param world ranks of this run
+   */
+  public SequencedMap<String, String> identity(int world) {
     var identity = new LinkedHashMap<String, String>();
     JsonNode tree = StrictRecords.write(this);
     for (String field : IDENTITY) {
@@ -121,6 +129,7 @@ public record TrainConfig(
       }
       identity.put(field, value.toString());
     }
+    identity.put(GLOBAL_BATCH, String.valueOf(training.globalBatch(world)));
     return identity;
   }
 }

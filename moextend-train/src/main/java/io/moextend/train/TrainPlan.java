@@ -17,11 +17,12 @@ public record TrainPlan(
   }
 
   /**
-   * @param microBatchesPerEpoch of one rank in one pass over the data
+   * @param microBatchesPerEpoch of all ranks in one pass over the data
+   * @param world ranks
    */
-  public static TrainPlan of(TrainConfig config, long microBatchesPerEpoch) {
+  public static TrainPlan of(TrainConfig config, long microBatchesPerEpoch, int world) {
     return new TrainPlan(
-        config.training().steps(microBatchesPerEpoch),
+        config.training().steps(microBatchesPerEpoch, world),
         config.training().gradientAccumulationSteps(),
         config.optimizer().maxGradNorm(),
         config.evaluation().evalSteps(),

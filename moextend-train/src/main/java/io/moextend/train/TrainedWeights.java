@@ -10,8 +10,9 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * The weights that train, as a delta to their base: what a later stage or a merge starts from. A
- * resumed run takes its weights from the optimizer's masters, and here only checks the base.
+ * The weights that train, as a delta to their base: what a later stage or a merge starts from. Each
+ * rank writes its share of them; while that happens every rank has them all in full. A resumed run
+ * takes its weights from the optimizer's masters, and here only checks the base.
  */
 public final class TrainedWeights implements CheckpointPart {
   private final Backend backend;
@@ -29,9 +30,12 @@ public final class TrainedWeights implements CheckpointPart {
 
   @Override
   public void save(Path folder, Peers peers) {
-    if (peers.rank() == 0) {
-      DeltaCheckpoint.write(folder, base, streams());
-    }
+    DeltaCheckpoint.writeShare(folder, peers.rank(), peers.world(), streams());
+  }
+
+  @Override
+  public void seal(Path folder, Peers peers) {
+    DeltaCheckpoint.seal(folder, base, streams(), peers.world());
   }
 
   private List<TensorStream> streams() {
@@ -39,7 +43,7 @@ public final class TrainedWeights implements CheckpointPart {
   }
 
   @Override
-  public void load(Path folder, Peers peers) {
+  public void check(Path folder, Peers peers) {
     Fingerprint saved = DeltaCheckpoint.baseOf(folder);
     if (!saved.equals(base)) {
       throw new CheckpointException(

@@ -1,5 +1,6 @@
 package io.moextend.train;
 
+import io.moextend.backend.Backend;
 import io.moextend.config.ConfigException;
 import io.moextend.optim.Schedule;
 import io.moextend.shard.Optimizer;
@@ -9,11 +10,15 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SequencedMap;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
+import java.util.function.Supplier;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The loop: micro-batches, update, report; now and then evaluation and checkpoint. Everything it
- * works with is made elsewhere.
+ * works with is made elsewhere. Every rank runs one, and all come to the same decisions.
  *
  * @param <B> a micro-batch
  */
@@ -21,31 +26,49 @@ public final class Trainer<B> {
   /**
    * What the loop works with. Not owned: who made them closes them.
    *
-   * @param evaluation batches to evaluate on, the same each time; empty where none are asked for
+   * @param backend whose memory is reported, and where a gradient is looked at that is no number
+   * @param batches this rank's
+   * @param evaluation batches of all ranks to evaluate on, the same each time; each is asked for by
+   *     the rank whose turn it is. Empty where none are asked for
+   * @param optimizer adds gradients up over micro-batches and ranks
    * @param identity settings that a resumed run must share, by field path
    * @param output the run's folder
+   * @param stopRequested asked once a step: true makes all ranks stop at that step's end
+   * @param communication what this rank's exchanges took since the start; null where nobody
+   *     measures
    */
   public record Parts<B>(
+      Backend backend,
       Objective<B> objective,
       BatchSource<B> batches,
-      Iterable<B> evaluation,
+      List<B> evaluation,
       Optimizer optimizer,
       Schedule schedule,
       CheckpointStore checkpoints,
       List<TrainingListener> listeners,
       SequencedMap<String, String> identity,
       Path output,
-      Peers peers) {}
+      Peers peers,
+      BooleanSupplier stopRequested,
+      @Nullable Supplier<CommunicationTime> communication) {}
+
+  /** How a run came to its end. */
+  public enum Ending {
+    DONE,
+    /** On request, after a checkpoint; not all steps are done. */
+    STOPPED
+  }
 
   private final Parts<B> parts;
   private final TrainPlan plan;
   private int done;
   private long samplesSeen;
+  private boolean stopping;
 
   public Trainer(Parts<B> parts, TrainPlan plan) {
     this.parts = parts;
     this.plan = plan;
-    if (plan.evalSteps() > 0 && !parts.evaluation.iterator().hasNext()) {
+    if (plan.evalSteps() > 0 && parts.evaluation.isEmpty()) {
       throw new ConfigException(
           "evaluation.eval_steps", plan.evalSteps(), "there is nothing to evaluate on");
     }
@@ -69,22 +92,23 @@ public final class Trainer<B> {
   }
 
   /**
-   * Runs what is left of the plan.
+   * Runs what is left of the plan, or until one rank is asked to stop.
    *
-   * @throws DivergedException where a loss or gradient is no number
+   * @throws DivergedException on every rank, where a loss or gradient of one is no number
    */
-  public void run() {
+  public Ending run() {
     tell(l -> l.started(done));
     try {
-      while (done < plan.steps()) {
+      while (done < plan.steps() && !stopping) {
         StepReport report = step(done + 1);
         done = report.step();
         tell(l -> l.stepped(report));
-        if (plan.evaluatesAfter(done)) {
-          Losses losses = evaluate();
+        // who is asked to stop has seconds: what comes first then is the checkpoint
+        if (plan.evaluatesAfter(done) && !stopping) {
+          Losses losses = new Evaluation<>(parts.objective, parts.evaluation, parts.peers).run();
           tell(l -> l.evaluated(done, losses));
         }
-        if (plan.savesAfter(done)) {
+        if (plan.savesAfter(done) || stopping) {
           Path saved = save();
           tell(l -> l.saved(done, saved));
         }
@@ -92,63 +116,116 @@ public final class Trainer<B> {
     } finally {
       tell(TrainingListener::ended);
     }
+    return done < plan.steps() ? Ending.STOPPED : Ending.DONE;
   }
 
   private StepReport step(int step) {
     long start = System.nanoTime();
+    CommunicationTime before = communication();
+    BatchSource.Position from = parts.batches.position();
+    List<MicroBatch> micro = backpropagate();
+    List<RankFigures> ranks = exchange(step, micro);
+    Losses losses = over(ranks);
+    stopping = ranks.stream().anyMatch(RankFigures::stop);
+    double rate = parts.schedule.at(step);
+    List<Integer> wrong = RankFigures.withoutFiniteLoss(ranks);
+    if (!wrong.isEmpty()) {
+      parts.optimizer.discard();
+      double first = ranks.get(wrong.getFirst()).losses().loss();
+      String what = "the loss%s is %s".formatted(of(wrong), first);
+      throw diverged(what, step, wrong, rate, Double.NaN, micro, List.of());
+    }
+    Optimizer.Update update = parts.optimizer.step(rate, plan.maxGradNorm());
+    double norm = update.gradientNorm();
+    if (!update.applied()) {
+      throw divergedBackwards(step, from, rate, norm, micro);
+    }
+    samplesSeen += losses.samples();
+    return new StepReport(
+        step,
+        losses,
+        norm,
+        rate,
+        (System.nanoTime() - start) / 1e9,
+        samplesSeen,
+        (int) micro.stream().filter(m -> !m.losses().trained()).count(),
+        ranks.stream().map(RankFigures::peakBytes).toList(),
+        since(before));
+  }
+
+  private List<MicroBatch> backpropagate() {
     var micro = new ArrayList<MicroBatch>();
     for (int i = 0; i < plan.microBatches(); i++) {
       B batch = parts.batches.next();
       Losses losses =
           parts.objective.backpropagate(
-              parts.optimizer.gradients(i == plan.microBatches() - 1),
-              batch,
-              1.0 / plan.microBatches());
+              parts.optimizer.gradients(i == plan.microBatches() - 1), batch, scale());
       micro.add(new MicroBatch(parts.batches.samples(batch), losses));
     }
-    Losses losses = Losses.mean(micro.stream().map(MicroBatch::losses).toList()).over(parts.peers);
-    double rate = parts.schedule.at(step);
-    if (!losses.finite()) {
-      parts.optimizer.discard();
-      throw diverged("the loss is " + losses.loss(), step, rate, Double.NaN, micro);
+    return micro;
+  }
+
+  /** Gradients are added up over micro-batches and ranks; so the sum is their mean. */
+  private double scale() {
+    return 1.0 / ((long) plan.microBatches() * parts.peers.world());
+  }
+
+  private List<RankFigures> exchange(int step, List<MicroBatch> micro) {
+    Losses own = Losses.mean(micro.stream().map(MicroBatch::losses).toList());
+    boolean stop = parts.stopRequested.getAsBoolean();
+    long peak = parts.backend.memory().peakBytes();
+    return RankFigures.gather(parts.peers, step, new RankFigures(own, stop, peak));
+  }
+
+  /** Every rank has as many micro-batches, so their mean is that of the ranks' means. */
+  private static Losses over(List<RankFigures> ranks) {
+    return Losses.mean(ranks.stream().map(RankFigures::losses).toList());
+  }
+
+  private DivergedException divergedBackwards(
+      int step, BatchSource.Position from, double rate, double norm, List<MicroBatch> micro) {
+    List<String> wrong =
+        new GradientSearch<>(parts.backend, parts.objective, parts.batches)
+            .wrong(from, plan.microBatches(), scale());
+    double[][] counts = parts.peers.gather("wrong gradients of step " + step, wrong.size());
+    List<Integer> ranks =
+        IntStream.range(0, counts.length).filter(r -> counts[r][0] > 0).boxed().toList();
+    String what =
+        ranks.isEmpty()
+            ? "the gradient's norm is %s, though no gradient of one micro-batch is".formatted(norm)
+            : "the gradient%s has the norm %s".formatted(of(ranks), norm);
+    return diverged(what, step, ranks, rate, norm, micro, wrong);
+  }
+
+  /** Nothing where there is one rank alone. */
+  private String of(List<Integer> ranks) {
+    if (parts.peers.world() == 1) {
+      return "";
     }
-    Optimizer.Update update = parts.optimizer.step(rate, plan.maxGradNorm());
-    double norm = update.gradientNorm();
-    if (!update.applied()) {
-      throw diverged("the gradient's norm is " + norm, step, rate, norm, micro);
-    }
-    samplesSeen += losses.samples();
-    int untrained = (int) micro.stream().filter(m -> !m.losses().trained()).count();
-    double seconds = (System.nanoTime() - start) / 1e9;
-    return new StepReport(step, losses, norm, rate, seconds, samplesSeen, untrained);
+    String numbers = String.join(", ", ranks.stream().map(String::valueOf).toList());
+    return (ranks.size() == 1 ? " of rank " : " of ranks ") + numbers;
   }
 
   private DivergedException diverged(
-      String what, int step, double rate, double norm, List<MicroBatch> micro) {
-    var evidence = new Evidence(step, parts.peers.rank(), rate, norm, micro);
+      String what,
+      int step,
+      List<Integer> ranks,
+      double rate,
+      double norm,
+      List<MicroBatch> micro,
+      List<String> gradients) {
+    int own = parts.peers.rank();
+    var evidence = new Evidence(step, own, ranks, rate, norm, micro, gradients);
     return new DivergedException(what, evidence, evidence.write(parts.output));
   }
 
-  /** Mean over samples, not over batches, as Hugging Face's evaluation loop has it. */
-  private Losses evaluate() {
-    double[] sums = new double[5];
-    for (B batch : parts.evaluation) {
-      Losses losses = parts.objective.evaluate(batch);
-      sums[0] += losses.loss() * losses.samples();
-      sums[1] += losses.lmLoss() * losses.samples();
-      sums[2] += losses.auxLoss() * losses.samples();
-      sums[3] += losses.tokens();
-      sums[4] += losses.samples();
-    }
-    double[] mean = parts.peers.mean(sums);
-    int world = parts.peers.world();
-    return new Losses(
-        mean[0] / mean[4],
-        mean[1] / mean[4],
-        mean[2] / mean[4],
-        Math.round(mean[3] * world),
-        Math.round(mean[4] * world),
-        false);
+  private @Nullable CommunicationTime communication() {
+    return parts.communication == null ? null : parts.communication.get();
+  }
+
+  private @Nullable CommunicationTime since(@Nullable CommunicationTime before) {
+    CommunicationTime now = communication();
+    return before == null || now == null ? null : now.since(before);
   }
 
   private Path save() {

@@ -83,17 +83,26 @@ public record TrainingSection(
     }
   }
 
+  /** Samples of an optimizer step. */
+  public long globalBatch(int world) {
+    return Math.multiplyExact(
+        (long) perDeviceTrainBatchSize, Math.multiplyExact(gradientAccumulationSteps, world));
+  }
+
   /**
    * Optimizer steps of the run, as Hugging Face counts them: micro-batches that do not fill a last
-   * step of an epoch belong to the next one.
+   * step of an epoch belong to the next one. The same for every number of ranks with the same
+   * global batch.
    *
-   * @param microBatches of one rank in one pass over the data
+   * @param microBatches of all ranks in one pass over the data
+   * @param world ranks
    */
-  public int steps(long microBatches) {
+  public int steps(long microBatches, int world) {
     if (maxSteps != -1) {
       return maxSteps;
     }
-    long perEpoch = Math.max(1, microBatches / gradientAccumulationSteps);
+    long together = Math.multiplyExact((long) gradientAccumulationSteps, world);
+    long perEpoch = Math.max(1, microBatches / together);
     double steps = Math.ceil(numTrainEpochs * perEpoch);
     if (steps > Integer.MAX_VALUE) {
       throw new ConfigException(

@@ -7,6 +7,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class ProgressTest {
@@ -17,7 +18,9 @@ class ProgressTest {
     progress.started(3);
     for (int step = 4; step <= 10; step++) {
       var losses = new Losses(2.5, 2.4, 1, 1000, 8, true);
-      progress.stepped(new StepReport(step, losses, 0.75, 1e-3, 2, 8L * step, step == 10 ? 1 : 0));
+      progress.stepped(
+          new StepReport(
+              step, losses, 0.75, 1e-3, 2, 8L * step, step == 10 ? 1 : 0, List.of(0L), null));
     }
     progress.saved(10, Path.of("out/checkpoint-10"));
     progress.ended();

@@ -126,6 +126,7 @@ class RealTrainerTest {
         var loss = CausalLoss.published(model.decoder().config());
         new Trainer<>(
                 new Trainer.Parts<>(
+                    backend,
                     new DecoderObjective(backend, model.decoder(), loss, true, cache),
                     batches(batches),
                     List.of(),
@@ -136,7 +137,9 @@ class RealTrainerTest {
                     List.of(reports::add),
                     new LinkedHashMap<>(),
                     folder,
-                    Peers.NONE),
+                    Peers.NONE,
+                    () -> false,
+                    null),
                 new TrainPlan(4, 1, 1.0, 0, 0))
             .run();
       }

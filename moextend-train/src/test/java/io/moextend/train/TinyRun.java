@@ -108,6 +108,7 @@ final class TinyRun implements AutoCloseable {
     trainer =
         new Trainer<>(
             new Trainer.Parts<>(
+                backend,
                 settings.around().apply(task),
                 settings.batches(),
                 settings.evaluation(),
@@ -117,7 +118,9 @@ final class TinyRun implements AutoCloseable {
                 settings.listeners(),
                 identity,
                 settings.output(),
-                settings.peers()),
+                settings.peers(),
+                () -> false,
+                null),
             settings.plan());
   }
 

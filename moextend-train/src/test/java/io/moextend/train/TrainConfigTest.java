@@ -206,17 +206,18 @@ class TrainConfigTest {
     TrainingSection training =
         parse(LEAST, "training.gradient_accumulation_steps=4", "training.num_train_epochs=1.5")
             .training();
-    assertThat(training.steps(11)).isEqualTo(3); // 11/4 = 2 an epoch
-    assertThat(training.steps(3)).isEqualTo(2);
-    assertThat(parse(LEAST, "training.max_steps=9").training().steps(1000)).isEqualTo(9);
+    assertThat(training.steps(11, 1)).isEqualTo(3); // 11/4 = 2 an epoch
+    assertThat(training.steps(3, 1)).isEqualTo(2);
+    assertThat(training.steps(17, 2)).isEqualTo(3); // 17/8 = 2 an epoch
+    assertThat(parse(LEAST, "training.max_steps=9").training().steps(1000, 1)).isEqualTo(9);
   }
 
   @Test
   void whatMakesARunAnotherIsPartOfItsIdentityAndItsLengthIsNot() {
-    Map<String, String> identity = parse(LEAST).identity();
-    assertThat(parse(LEAST, "training.seed=1").identity()).isNotEqualTo(identity);
-    assertThat(parse(LEAST, "data.train_files=[b.json]").identity()).isNotEqualTo(identity);
-    assertThat(parse(LEAST, "training.max_steps=9").identity()).isEqualTo(identity);
+    Map<String, String> identity = parse(LEAST).identity(1);
+    assertThat(parse(LEAST, "training.seed=1").identity(1)).isNotEqualTo(identity);
+    assertThat(parse(LEAST, "data.train_files=[b.json]").identity(1)).isNotEqualTo(identity);
+    assertThat(parse(LEAST, "training.max_steps=9").identity(1)).isEqualTo(identity);
   }
 
   @Test

@@ -101,7 +101,8 @@ class TrainerTest {
     assertThat(got).isEqualTo(want);
     assertThat(values(broken)).isEqualTo(values(whole)).hasSize(10);
     assertThat(folders(broken)).containsExactly("checkpoint-10", "checkpoint-5");
-    for (String file : List.of("optimizer.safetensors", "delta.safetensors", "state.yaml")) {
+    for (String file :
+        List.of("optimizer-00001-of-00001.safetensors", "delta.safetensors", "state.yaml")) {
       assertThat(broken.resolve("checkpoint-10").resolve(file))
           .hasSameBinaryContentAs(whole.resolve("checkpoint-10").resolve(file));
     }

@@ -24,16 +24,16 @@ final class TwoRanks {
       }
 
       @Override
-      public double[][] gather(double... values) {
+      public double[][] gather(String what, double... values) {
         given[rank] = values;
-        barrier();
+        barrier(what);
         double[][] all = {given[0].clone(), given[1].clone()};
-        barrier();
+        barrier(what);
         return all;
       }
 
       @Override
-      public void barrier() {
+      public void barrier(String what) {
         try {
           barrier.await(30, TimeUnit.SECONDS);
         } catch (InterruptedException | BrokenBarrierException | TimeoutException e) {

@@ -1,0 +1,88 @@
+package io.moextend.train;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.moextend.config.ConfigException;
+
+/**
+ * How several ranks share a run. Nothing of it is part of a run's identity: it may be another when
+ * the run goes on.
+ *
+ * @param zeroStage what each rank keeps only its share of: 0 nothing, 1 optimizer state and
+ *     masters, 2 gradients too, 3 weights too (gathered layer by layer)
+ * @param bucketBytes gradients that are exchanged at once, while the backward pass goes on
+ * @param gradientDtype what gradients travel as; they are summed in f32
+ * @param frozen whether each rank holds the frozen weights
+ * @param patienceSeconds what waits longer in one exchange is reported
+ * @param timeoutSeconds what waits longer ends the run
+ * @param transport what exchanges go over
+ */
+public record DistributedSection(
+    int zeroStage,
+    int bucketBytes,
+    GradientType gradientDtype,
+    FrozenWeights frozen,
+    int patienceSeconds,
+    int timeoutSeconds,
+    Wire transport) {
+  private static final int LEAST_BUCKET = 1024;
+
+  /** Types gradients travel as. */
+  public enum GradientType {
+    @JsonProperty("f32")
+    F32,
+    /** Half the bytes; each rank's gradient is rounded once before the sum. */
+    @JsonProperty("bf16")
+    BF16
+  }
+
+  /** Where frozen weights are. */
+  public enum FrozenWeights {
+    /** Sharded at stage 3, else replicated. */
+    @JsonProperty("auto")
+    AUTO,
+    /** Whole on every host. */
+    @JsonProperty("replicated")
+    REPLICATED,
+    /** Each rank holds its share and gathers a layer when it is needed. */
+    @JsonProperty("sharded")
+    SHARDED
+  }
+
+  /** What exchanges go over. */
+  public enum Wire {
+    /** Mapped memory within a host, Aeron over UDP between hosts. */
+    @JsonProperty("auto")
+    AUTO,
+    @JsonProperty("shared_memory")
+    SHARED_MEMORY,
+    @JsonProperty("aeron_ipc")
+    AERON_IPC,
+    @JsonProperty("aeron_udp")
+    AERON_UDP
+  }
+
+  public DistributedSection {
+    if (zeroStage < 0 || zeroStage > 3) {
+      throw new ConfigException("distributed.zero_stage", zeroStage, "known are 0, 1, 2 and 3");
+    }
+    Section.requireAtLeast("distributed.bucket_bytes", bucketBytes, LEAST_BUCKET);
+    Section.requireAtLeast("distributed.patience_seconds", patienceSeconds, 1);
+    Section.requireAtLeast("distributed.timeout_seconds", timeoutSeconds, 1);
+    if (timeoutSeconds < patienceSeconds) {
+      throw new ConfigException(
+          "distributed.timeout_seconds",
+          timeoutSeconds,
+          "must be at least patience_seconds=%d, or the run ends before anyone is told"
+              .formatted(patienceSeconds));
+    }
+  }
+
+  /** Whether frozen weights are sharded, {@code auto} resolved. */
+  public boolean shardsFrozen() {
+    return switch (frozen) {
+      case AUTO -> zeroStage == 3;
+      case REPLICATED -> false;
+      case SHARDED -> true;
+    };
+  }
+}
