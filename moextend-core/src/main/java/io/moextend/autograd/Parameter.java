@@ -1,6 +1,7 @@
 package io.moextend.autograd;
 
 import io.moextend.array.Array;
+import org.jspecify.annotations.Nullable;
 
 /** A named weight. What it is for decides which stage trains it. */
 public final class Parameter implements Tensor {
@@ -23,6 +24,7 @@ public final class Parameter implements Tensor {
   private final String name;
   private final Role role;
   private final Array data;
+  private final @Nullable String origin;
   private boolean trainable;
   private long version;
 
@@ -30,9 +32,17 @@ public final class Parameter implements Tensor {
    * @param name as in the published checkpoint
    */
   public Parameter(String name, Role role, Array data) {
+    this(name, role, data, null);
+  }
+
+  /**
+   * @param origin the file and tensor it was read from, null where it was not
+   */
+  public Parameter(String name, Role role, Array data, @Nullable String origin) {
     this.name = name;
     this.role = role;
     this.data = data;
+    this.origin = origin;
   }
 
   public String name() {
@@ -41,6 +51,14 @@ public final class Parameter implements Tensor {
 
   public Role role() {
     return role;
+  }
+
+  /**
+   * What its values are known by while they do not change, the same in every process; null where
+   * they are this process' own.
+   */
+  public @Nullable String origin() {
+    return version == 0 ? origin : null;
   }
 
   @Override
