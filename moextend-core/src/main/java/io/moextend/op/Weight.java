@@ -67,7 +67,7 @@ public final class Weight implements AutoCloseable {
       current = null;
     }
     if (current == null) {
-      frozen = !trains();
+      frozen = !trains() && parts.stream().noneMatch(Parameter::isPassing);
       current = made();
     } else if (version != matrixVersion) {
       current.refresh();
@@ -123,12 +123,17 @@ public final class Weight implements AutoCloseable {
     return parameters.stream().mapToLong(Parameter::version).sum();
   }
 
-  @Override
-  public void close() {
+  /** Gives back the packed form; it is made again when used next. */
+  public void evict() {
     if (matrix != null) {
       matrix.close();
       matrix = null;
     }
+  }
+
+  @Override
+  public void close() {
+    evict();
     arena.close();
   }
 }

@@ -33,7 +33,7 @@ public final class ParameterLayout {
 
     /** Biases and norms (whatever has one dimension) are spared by weight decay, as in HF. */
     public boolean decays() {
-      return parameter.data().rank() > 1 && !parameter.name().endsWith("bias");
+      return parameter.rank() > 1 && !parameter.name().endsWith("bias");
     }
   }
 
@@ -60,7 +60,7 @@ public final class ParameterLayout {
           "nothing trains: the stage's roles match no parameter of the model; is it the right"
               + " stage, and was the model extended before finetune?");
     }
-    DType dtype = parameters.getFirst().data().dtype();
+    DType dtype = parameters.getFirst().dtype();
     long alignment = ALIGNMENT_BYTES / dtype.wide().bytes();
     var slices = new ArrayList<Slice>();
     var names = new HashSet<String>();
@@ -69,11 +69,11 @@ public final class ParameterLayout {
       if (!names.add(parameter.name())) {
         throw new IllegalArgumentException("two parameters are called " + parameter.name());
       }
-      if (parameter.data().dtype() != dtype) {
+      if (parameter.dtype() != dtype) {
         throw new IllegalArgumentException(
             "%s trains beside %s parameters".formatted(parameter, dtype));
       }
-      long to = Math.addExact(next, parameter.data().size());
+      long to = Math.addExact(next, parameter.size());
       slices.add(new Slice(slices.size(), parameter, next, to));
       next = roundUp(to, alignment);
     }
