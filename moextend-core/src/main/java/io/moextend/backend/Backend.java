@@ -73,6 +73,16 @@ public interface Backend
     return null;
   }
 
+  /**
+   * Frozen values rounded to another type; once for all processes of this host where the backend
+   * was opened with {@link BackendProvider.Options#share}. Not to be written.
+   *
+   * @param identity of the values, the same in all processes: the tensor and the file it is of
+   */
+  default Array frozenCast(Arena arena, Array from, DType dtype, String identity) {
+    return cast(arena, from, dtype);
+  }
+
   /** Waits until everything asked for is done. */
   void synchronize();
 

@@ -37,7 +37,7 @@ public final class ParameterLayout {
 
     /** Biases and norms (whatever has one dimension) are spared by weight decay, as in HF. */
     public boolean decays() {
-      return parameter.data().rank() > 1 && !parameter.name().endsWith("bias");
+      return parameter.rank() > 1 && !parameter.name().endsWith("bias");
     }
   }
 
@@ -133,13 +133,13 @@ public final class ParameterLayout {
           "nothing trains: the stage's roles match no parameter of the model; is it the right"
               + " stage, and was the model extended before finetune?");
     }
-    DType dtype = parameters.getFirst().data().dtype();
+    DType dtype = parameters.getFirst().dtype();
     var names = new HashSet<String>();
     for (Parameter parameter : parameters) {
       if (!names.add(parameter.name())) {
         throw new IllegalArgumentException("two parameters are called " + parameter.name());
       }
-      if (parameter.data().dtype() != dtype) {
+      if (parameter.dtype() != dtype) {
         throw new IllegalArgumentException(
             "%s trains beside %s parameters".formatted(parameter, dtype));
       }
@@ -171,7 +171,7 @@ public final class ParameterLayout {
 
     long bytes(List<Parameter> parameters) {
       return parameters.stream()
-          .mapToLong(p -> roundUp(p.data().size(), alignment) * wide.bytes())
+          .mapToLong(p -> roundUp(p.size(), alignment) * wide.bytes())
           .sum();
     }
 
@@ -180,7 +180,7 @@ public final class ParameterLayout {
         firstUnit = unit;
       }
       for (Parameter parameter : parameters) {
-        long to = Math.addExact(next, parameter.data().size());
+        long to = Math.addExact(next, parameter.size());
         open.add(new Slice(index++, parameter, next, to));
         next = roundUp(to, alignment);
       }

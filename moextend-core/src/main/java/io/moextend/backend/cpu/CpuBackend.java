@@ -7,7 +7,9 @@ import io.moextend.array.DType;
 import io.moextend.array.Memory;
 import io.moextend.array.ShapeException;
 import io.moextend.backend.Backend;
+import io.moextend.backend.HostShare;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -22,6 +24,9 @@ final class CpuBackend
         CpuRouting,
         CpuLosses,
         CpuUpdates {
+  /** Bytes below which a tensor is not worth a file of its own. */
+  private static final long SHARED_FROM = 64 << 10;
+
   private final CpuDevice cpu;
 
   @MustBeClosed
@@ -98,6 +103,25 @@ final class CpuBackend
     var array = new CpuArray(dtype, shape, block, memory.address(), null);
     sameBytes(array, memory);
     return array;
+  }
+
+  @Override
+  @SuppressWarnings("MustBeClosedChecker") // the block is the memory's, freed with the arena
+  public Array frozenCast(Arena arena, Array from, DType dtype, String identity) {
+    HostShare share = cpu.share();
+    if (share == null || from.size() * dtype.bytes() < SHARED_FROM) {
+      return cast(arena, from, dtype);
+    }
+    HostShare.Block block =
+        share.block(
+            "%s as %s%s".formatted(identity, dtype, Arrays.toString(from.shape())),
+            from.size() * dtype.bytes(),
+            to -> {
+              Array cast = cast(arena, from, dtype);
+              to.accept(CpuArray.ALL.asSlice(CpuArray.of(cast).address(), cast.bytes()));
+              arena.free(cast);
+            });
+    return arena.adopt(cpu.memory().lend(block, dtype, from.shape()));
   }
 
   @Override
