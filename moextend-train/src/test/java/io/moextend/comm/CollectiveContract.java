@@ -234,7 +234,9 @@ public abstract class CollectiveContract {
   private record Diary(List<String> heard) implements Vigil {
     @Override
     public void entered(long sequence, String operation) {
-      heard.add(sequence + " " + operation);
+      if (sequence > 0) { // 0 is meeting
+        heard.add(sequence + " " + operation);
+      }
     }
 
     @Override
@@ -242,7 +244,9 @@ public abstract class CollectiveContract {
 
     @Override
     public void left(long sequence) {
-      heard.add(sequence + " left");
+      if (sequence > 0) {
+        heard.add(sequence + " left");
+      }
     }
   }
 
