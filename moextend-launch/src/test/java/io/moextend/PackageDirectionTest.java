@@ -45,8 +45,8 @@ class PackageDirectionTest {
     map.put("shard", with(map.get("optim"), "optim", "comm", "autograd"));
     map.put("data", Set.of("array", "backend", "config", "text"));
     Set<String> works = with(map.get("model"), "model", "shard", "optim", "comm", "data");
-    for (String work : Set.of("stage", "train", "eval", "report", "demo")) {
-      map.put(work, with(works, "stage", "train", "eval", "report", "demo"));
+    for (String work : Set.of("stage", "train", "eval", "report", "demo", "bench")) {
+      map.put(work, with(works, "stage", "train", "eval", "report", "demo", "bench"));
     }
     map.put("launch", Set.of("config"));
     map.put("cli", with(map.get("train"), "launch"));

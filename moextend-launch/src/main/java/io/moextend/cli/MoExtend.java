@@ -32,6 +32,7 @@ import picocli.CommandLine.Spec;
       TraceCommand.class,
       VerifyCommand.class,
       InspectCommand.class,
+      BenchCommand.class,
       DoctorCommand.class
     })
 public final class MoExtend implements Runnable {

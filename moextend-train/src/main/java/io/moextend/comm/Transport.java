@@ -14,7 +14,8 @@ public interface Transport extends AutoCloseable {
 
   /**
    * Sends to one rank while receiving from another, in one loop, so that a ring of ranks that all
-   * call it does not block. Returns when {@code out} may be written again and {@code in} is full.
+   * call it does not block. Returns when {@code out} may be written again and {@code in} is full; a
+   * message of up to 256 bytes does not wait for its receiver to call.
    *
    * @param out null = nothing to send
    * @param in null = nothing to receive; its size is what {@code from} sends

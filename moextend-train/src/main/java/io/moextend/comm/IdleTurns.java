@@ -1,0 +1,46 @@
+package io.moextend.comm;
+
+import java.util.concurrent.locks.LockSupport;
+
+/**
+ * How a rank waits: it looks for a moment, then lets others have its core, which ranks often share,
+ * then sleeps. One for each wait.
+ */
+final class IdleTurns {
+  private static final int SPINS = 200;
+  private static final int YIELDS = 2_000;
+  private static final long SLEEP_NANOS = 50_000;
+
+  private final Vigil vigil;
+  private int turns;
+
+  IdleTurns(Vigil vigil) {
+    this.vigil = vigil;
+  }
+
+  /**
+   * Lets some time pass.
+   *
+   * @param peer the rank that is waited for
+   * @throws PeerLostException where the vigil gives up
+   */
+  void pass(int peer) {
+    if (turns < SPINS) {
+      turns++;
+      Thread.onSpinWait();
+      return;
+    }
+    vigil.waiting(peer);
+    if (turns < SPINS + YIELDS) {
+      turns++;
+      Thread.yield();
+    } else {
+      LockSupport.parkNanos(this, SLEEP_NANOS);
+    }
+  }
+
+  /** Something came: the next wait is a new one. */
+  void reset() {
+    turns = 0;
+  }
+}
