@@ -170,9 +170,7 @@ public final class ParameterLayout {
     }
 
     long bytes(List<Parameter> parameters) {
-      return parameters.stream()
-          .mapToLong(p -> roundUp(p.size(), alignment) * wide.bytes())
-          .sum();
+      return parameters.stream().mapToLong(p -> roundUp(p.size(), alignment) * wide.bytes()).sum();
     }
 
     void add(int unit, List<Parameter> parameters) {

@@ -19,11 +19,11 @@ import javax.crypto.Mac;
 /**
  * Authenticated frames over TCP; not encrypted.
  *
- * <p>Handshake: the caller sends {@code "MoExtnd1"} and 32 random bytes; the other side answers with
- * 32 random bytes and HMAC(token, "server", both); the caller, having checked it, sends HMAC(token,
- * "client", both). Each has then shown that it knows the token, which was not sent. A frame is
- * {@code [length: int][type: byte][sequence: long][payload][MAC: 16 bytes]}, the MAC keyed for this
- * connection and direction, so a frame of another connection, or sent twice, is refused.
+ * <p>Handshake: the caller sends {@code "MoExtnd1"} and 32 random bytes; the other side answers
+ * with 32 random bytes and HMAC(token, "server", both); the caller, having checked it, sends
+ * HMAC(token, "client", both). Each has then shown that it knows the token, which was not sent. A
+ * frame is {@code [length: int][type: byte][sequence: long][payload][MAC: 16 bytes]}, the MAC keyed
+ * for this connection and direction, so a frame of another connection, or sent twice, is refused.
  *
  * <p>One thread reads; any may write.
  */
@@ -86,9 +86,7 @@ final class Channel implements Closeable {
     byte[] theirs = read(socket, NONCE, deadline);
     byte[] mine = nonce();
     byte[] proof = token.sign(word("server"), theirs, mine);
-    socket
-        .getOutputStream()
-        .write(ByteBuffer.allocate(NONCE + PROOF).put(mine).put(proof).array());
+    socket.getOutputStream().write(ByteBuffer.allocate(NONCE + PROOF).put(mine).put(proof).array());
     if (!MessageDigest.isEqual(
         read(socket, PROOF, deadline), token.sign(word("client"), theirs, mine))) {
       throw new IntruderException("wrong token", "it does not know this run's token");
@@ -133,7 +131,8 @@ final class Channel implements Closeable {
     long sequence = words.getLong();
     if (length < 0 || length > LIMIT) {
       throw new IntruderException(
-          "oversize frame", "a frame says it has %d bytes, the most is %d".formatted(length, LIMIT));
+          "oversize frame",
+          "a frame says it has %d bytes, the most is %d".formatted(length, LIMIT));
     }
     byte[] rest = in.readNBytes(length + TAG);
     if (rest.length < length + TAG) {

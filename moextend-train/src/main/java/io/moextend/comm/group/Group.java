@@ -74,8 +74,8 @@ public final class Group implements AutoCloseable {
   }
 
   /**
-   * Whether somebody was told to leave. Ranks learn it at different times, so whoever acts on it has
-   * to agree with the others first (a sum of flags at the end of a step).
+   * Whether somebody was told to leave. Ranks learn it at different times, so whoever acts on it
+   * has to agree with the others first (a sum of flags at the end of a step).
    */
   public boolean stopRequested() {
     return stopRequested;
@@ -123,8 +123,8 @@ public final class Group implements AutoCloseable {
   }
 
   /**
-   * Leaves. Without {@link #finished} the others are told that this rank left early, and stop. Where
-   * this rank holds the rendezvous it waits until the others have left too.
+   * Leaves. Without {@link #finished} the others are told that this rank left early, and stop.
+   * Where this rank holds the rendezvous it waits until the others have left too.
    */
   @Override
   public void close() {

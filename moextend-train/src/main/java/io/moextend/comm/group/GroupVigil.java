@@ -6,8 +6,8 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Tells the rendezvous, with each heartbeat, what this rank waits for, and ends the waiting when the
- * group is broken. The calls cost a volatile read or two.
+ * Tells the rendezvous, with each heartbeat, what this rank waits for, and ends the waiting when
+ * the group is broken. The calls cost a volatile read or two.
  */
 final class GroupVigil implements Vigil {
   private record Call(long sequence, String operation, boolean in, long at) {}

@@ -92,10 +92,7 @@ public final class Line implements AutoCloseable {
   /** Begins to carry. */
   public void start(Ear ear) {
     writer.start();
-    Thread.ofPlatform()
-        .daemon()
-        .name("from " + channel.remote())
-        .start(() -> ear.ended(read(ear)));
+    Thread.ofPlatform().daemon().name("from " + channel.remote()).start(() -> ear.ended(read(ear)));
   }
 
   /** Before {@link #start}: sends one message and waits for the answer. */

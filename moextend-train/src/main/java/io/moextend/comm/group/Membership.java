@@ -50,10 +50,7 @@ public final class Membership {
   }
 
   private static Group join(
-      RankEnvironment environment,
-      Card card,
-      GroupLimits limits,
-      @Nullable RendezvousServer hosted)
+      RankEnvironment environment, Card card, GroupLimits limits, @Nullable RendezvousServer hosted)
       throws InterruptedException {
     long deadline = System.nanoTime() + limits.join().toNanos();
     String why = "";
@@ -66,7 +63,9 @@ public final class Membership {
                 .formatted(card.rank(), limits.join().toSeconds(), why));
       }
       var gathering = new Gathering(environment, call(environment, limits, left));
-      gathering.line().send(new Message.JoinRank(environment.world(), environment.generation(), card));
+      gathering
+          .line()
+          .send(new Message.JoinRank(environment.world(), environment.generation(), card));
       gathering.line().start(gathering);
       why = awaited(gathering, limits);
       if (why == null) {
@@ -97,8 +96,7 @@ public final class Membership {
     }
   }
 
-  private static Line call(
-      RankEnvironment environment, GroupLimits limits, Duration patience)
+  private static Line call(RankEnvironment environment, GroupLimits limits, Duration patience)
       throws InterruptedException {
     InetSocketAddress address = environment.rendezvous();
     // a launcher listens before it starts its ranks: if nobody answers, it has gone

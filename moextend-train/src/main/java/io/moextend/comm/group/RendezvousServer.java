@@ -37,11 +37,7 @@ public final class RendezvousServer implements AutoCloseable {
   private volatile boolean closed;
 
   private RendezvousServer(
-      ServerSocket socket,
-      Token token,
-      GroupLimits limits,
-      Consumer<String> log,
-      NodeDesk desk) {
+      ServerSocket socket, Token token, GroupLimits limits, Consumer<String> log, NodeDesk desk) {
     this.socket = socket;
     this.token = token;
     this.limits = limits;
@@ -63,8 +59,7 @@ public final class RendezvousServer implements AutoCloseable {
       GroupLimits limits,
       Consumer<String> log,
       NodeDesk desk) {
-    var server =
-        new RendezvousServer(bound(address), token, limits, log, desk);
+    var server = new RendezvousServer(bound(address), token, limits, log, desk);
     Thread.ofPlatform().daemon().name("rendezvous").start(server::accept);
     Thread.ofPlatform().daemon().name("rendezvous watchdog").start(server::tick);
     return server;

@@ -128,9 +128,7 @@ final class Roll {
   synchronized void ended(int rank, String why) {
     lines[rank] = null;
     if (!left[rank]) {
-      abort(
-          rank,
-          "%s is gone: %s without a goodbye; was it killed?".formatted(named(rank), why));
+      abort(rank, "%s is gone: %s without a goodbye; was it killed?".formatted(named(rank), why));
     }
   }
 

@@ -80,7 +80,9 @@ final class SlurmWords {
     }
     String first = list.substring(bracket + 1, close).split("[,-]", 2)[0];
     int end = list.indexOf(',', close);
-    return list.substring(0, bracket) + first + list.substring(close + 1, end < 0 ? list.length() : end);
+    return list.substring(0, bracket)
+        + first
+        + list.substring(close + 1, end < 0 ? list.length() : end);
   }
 
   /** As "4(x2),3" is 4, 4, 3. */

@@ -63,8 +63,8 @@ public final class Token {
   }
 
   /**
-   * What a run on loopback has where nobody gave a token. It is no secret: it keeps strangers' bytes
-   * apart, not other users of this host.
+   * What a run on loopback has where nobody gave a token. It is no secret: it keeps strangers'
+   * bytes apart, not other users of this host.
    */
   public static Token ofLoopback() {
     return new Token("moextend-on-loopback-without-a-token");

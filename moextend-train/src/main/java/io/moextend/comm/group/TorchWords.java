@@ -26,7 +26,12 @@ final class TorchWords {
     }
     return environment(
         words,
-        new Place(rank, localRank, world, localWorld, words.number("GROUP_RANK", rank / Math.max(1, localWorld))),
+        new Place(
+            rank,
+            localRank,
+            world,
+            localWorld,
+            words.number("GROUP_RANK", rank / Math.max(1, localWorld))),
         master,
         port(words),
         words.number("TORCHELASTIC_RESTART_COUNT", 0),
@@ -78,8 +83,8 @@ final class TorchWords {
   }
 
   /**
-   * MOEXTEND_PORT where it is set. Else MASTER_PORT, or the one above it where torchrun keeps a store
-   * of its own there.
+   * MOEXTEND_PORT where it is set. Else MASTER_PORT, or the one above it where torchrun keeps a
+   * store of its own there.
    */
   static int port(Words words) {
     String ours = words.text("MOEXTEND_PORT");
@@ -90,7 +95,8 @@ final class TorchWords {
     int port = checked("MASTER_PORT", words.number("MASTER_PORT", Integer.parseInt(MASTER_PORT)));
     boolean taken = words.text("TORCHELASTIC_USE_AGENT_STORE", "").equalsIgnoreCase("true");
     if (taken && port == 65535) {
-      throw new ConfigException("MASTER_PORT", text, "the port above it is needed; take a lower one");
+      throw new ConfigException(
+          "MASTER_PORT", text, "the port above it is needed; take a lower one");
     }
     return taken ? port + 1 : port;
   }
