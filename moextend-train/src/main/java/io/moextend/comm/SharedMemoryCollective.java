@@ -91,6 +91,11 @@ public final class SharedMemoryCollective implements Collective {
     return buffers.add(shared);
   }
 
+  /** Another rank's memory of an open buffer. */
+  MemorySegment memoryOf(Buffer buffer, int owner) {
+    return buffers.of(buffer.slice(Payload.BYTES, 0, 0)).of(owner);
+  }
+
   @Override
   public void allReduce(String what, Buffer.Slice slice) {
     RankSum.check(slice.payload());
