@@ -101,7 +101,6 @@ public final class AeronTransport implements Transport {
       if (received && (sending == null || sending.done())) {
         return;
       }
-      work += streams.turn();
       if (work == 0) {
         vigil.waiting(received ? to : from);
       }

@@ -10,6 +10,7 @@ import io.aeron.protocol.HeaderFlyweight;
 import io.aeron.protocol.SetupFlyweight;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.nio.ByteBuffer;
 import java.util.Map;
 import org.agrona.concurrent.UnsafeBuffer;
 import org.agrona.concurrent.status.AtomicCounter;
@@ -45,9 +46,9 @@ final class DatagramGate extends ReceiveChannelEndpoint {
   }
 
   @Override
-  public void receiveHook(UnsafeBuffer buffer, int length, InetSocketAddress address) {
-    source = address; // the driver asks isValidFrame of this datagram next, on the same thread
-    super.receiveHook(buffer, length, address);
+  public @Nullable InetSocketAddress receive(ByteBuffer datagram) {
+    source = super.receive(datagram); // isValidFrame is asked next, on the same thread
+    return source;
   }
 
   @Override

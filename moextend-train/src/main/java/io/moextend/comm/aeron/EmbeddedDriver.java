@@ -13,11 +13,9 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.agrona.CloseHelper;
-import org.agrona.concurrent.AgentInvoker;
 import org.agrona.concurrent.BackoffIdleStrategy;
 import org.jspecify.annotations.Nullable;
 
@@ -31,14 +29,10 @@ final class EmbeddedDriver implements AutoCloseable {
 
   private final MediaDriver driver;
   private final Aeron client;
-  private final @Nullable AgentInvoker invoker;
-  private final ReentrantLock turn = new ReentrantLock();
-  private volatile boolean closed;
 
   private EmbeddedDriver(MediaDriver driver, Aeron client) {
     this.driver = driver;
     this.client = client;
-    this.invoker = driver.sharedAgentInvoker();
   }
 
   /**
@@ -57,8 +51,7 @@ final class EmbeddedDriver implements AutoCloseable {
             .aeronDirectoryName(create(folder).toString())
             .dirDeleteOnStart(true)
             .dirDeleteOnShutdown(true)
-            .threadingMode(
-                Boolean.getBoolean("caller") ? ThreadingMode.INVOKER : ThreadingMode.SHARED)
+            .threadingMode(ThreadingMode.SHARED)
             .sharedThreadFactory(daemon("aeron-driver"))
             .sharedIdleStrategy(new BackoffIdleStrategy(10, 20, 1_000, 200_000))
             .errorHandler(e -> report.accept("aeron driver in " + folder + ": " + e));
@@ -67,9 +60,7 @@ final class EmbeddedDriver implements AutoCloseable {
     }
     MediaDriver driver = MediaDriver.launchEmbedded(change.apply(context));
     try {
-      EmbeddedDriver made = new EmbeddedDriver(driver, connect(driver, folder, tuning, report));
-      made.keep();
-      return made;
+      return new EmbeddedDriver(driver, connect(folder, tuning, report));
     } catch (RuntimeException e) {
       CloseHelper.quietClose(driver);
       throw e;
@@ -77,13 +68,11 @@ final class EmbeddedDriver implements AutoCloseable {
   }
 
   /** A client of the driver whose folder it is. */
-  static Aeron connect(
-      @Nullable MediaDriver driver, Path folder, Tuning tuning, Consumer<String> report) {
+  static Aeron connect(Path folder, Tuning tuning, Consumer<String> report) {
     return Aeron.connect(
         new Aeron.Context()
             .aeronDirectoryName(folder.toString())
             .driverTimeoutMs(tuning.outlast().toMillis())
-            .driverAgentInvoker(driver == null ? null : driver.sharedAgentInvoker())
             .threadFactory(daemon("aeron-client"))
             .errorHandler(e -> report.accept("aeron client of " + folder + ": " + e)));
   }
@@ -96,35 +85,6 @@ final class EmbeddedDriver implements AutoCloseable {
           && Files.getOwner(folder).equals(Files.getOwner(folder.getParent()));
     } catch (IOException e) {
       throw new AeronTransportException("cannot look into " + folder + ": " + e.getMessage(), e);
-    }
-  }
-
-  private void keep() {
-    AgentInvoker i = invoker;
-    if (i == null) return;
-    i.start();
-    daemon("aeron-keeper")
-        .newThread(
-            () -> {
-              while (!closed) {
-                turn();
-                try {
-                  Thread.sleep(10);
-                } catch (InterruptedException e) {
-                  return;
-                }
-              }
-            })
-        .start();
-  }
-
-  int turn() {
-    AgentInvoker i = invoker;
-    if (i == null || !turn.tryLock()) return 0;
-    try {
-      return closed ? 0 : i.invoke();
-    } finally {
-      turn.unlock();
     }
   }
 
@@ -180,12 +140,6 @@ final class EmbeddedDriver implements AutoCloseable {
   /** Closes both; the folder is deleted. Twice does no harm. */
   @Override
   public void close() {
-    closed = true;
-    turn.lock();
-    try {
-      CloseHelper.closeAll(client, driver);
-    } finally {
-      turn.unlock();
-    }
+    CloseHelper.closeAll(client, driver);
   }
 }

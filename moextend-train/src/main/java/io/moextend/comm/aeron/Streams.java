@@ -114,7 +114,7 @@ final class Streams implements AutoCloseable {
     if (!EmbeddedDriver.isUp(folder)) {
       return null;
     }
-    Aeron client = EmbeddedDriver.connect(null, folder, settings.tuning(), report);
+    Aeron client = EmbeddedDriver.connect(folder, settings.tuning(), report);
     clientsOfOthers.add(client);
     return client.addSubscription(wiring.incoming(from), wiring.stream(from, settings.rank()));
   }
@@ -139,10 +139,6 @@ final class Streams implements AutoCloseable {
     return stream;
   }
 
-  int turn() {
-    return driver.turn();
-  }
-
   Map<Refusals.Kind, Long> dropped() {
     return refusals.counts();
   }
@@ -156,7 +152,6 @@ final class Streams implements AutoCloseable {
     long end = System.nanoTime() + LINGER.toNanos();
     for (Outgoing stream : outgoing.values()) {
       while (!arrived(stream.publication()) && System.nanoTime() < end) {
-        driver.turn();
         LockSupport.parkNanos(1_000_000);
       }
     }
