@@ -6,6 +6,7 @@ import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.SocketException;
 import java.net.UnknownHostException;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -95,7 +96,7 @@ public record RankEnvironment(
    */
   public InetAddress localAddress() {
     try {
-      if (bind != null) {
+      if (bind != null && !InetAddress.getByName(bind).isAnyLocalAddress()) {
         return InetAddress.getByName(bind);
       }
       InetAddress there = InetAddress.getByName(rendezvous.getHostString());
@@ -156,6 +157,6 @@ public record RankEnvironment(
     String file = words.text("MOEXTEND_TOKEN_FILE");
     return file == null
         ? Optional.empty()
-        : Optional.of(Token.read(java.nio.file.Path.of(file)));
+        : Optional.of(Token.read(Path.of(file)));
   }
 }
