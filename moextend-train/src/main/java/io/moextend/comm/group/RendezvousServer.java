@@ -34,6 +34,7 @@ public final class RendezvousServer implements AutoCloseable {
   private final Semaphore pending = new Semaphore(MOST_PENDING);
   private final Set<String> told = ConcurrentHashMap.newKeySet();
   private volatile @Nullable Roll roll;
+  private volatile @Nullable String announced;
   private volatile boolean closed;
 
   private RendezvousServer(
@@ -91,12 +92,15 @@ public final class RendezvousServer implements AutoCloseable {
   }
 
   private void broke(int generation, int rank, String why) {
-    log.accept("generation %d is broken off: %s".formatted(generation, why));
+    if (!why.equals(announced)) {
+      log.accept("generation %d is broken off: %s".formatted(generation, why));
+    }
     desk.broke(generation, rank, why);
   }
 
-  /** Tells the ranks of a generation that one of them is lost. */
+  /** Tells the ranks of a generation that one of them is lost; the caller has logged it. */
   public void abort(int generation, int rank, String why) {
+    announced = why;
     Roll now = roll;
     if (now != null && now.generation() == generation) {
       now.abort(rank, why);

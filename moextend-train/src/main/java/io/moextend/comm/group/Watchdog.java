@@ -104,7 +104,7 @@ final class Watchdog {
         && seen.since(now).compareTo(limits.attention()) >= 0;
   }
 
-  /** Those at the end of each chain of who waits for whom. */
+  /** Those at the end of each chain of who waits for whom; of a ring, those in it. */
   private Set<Integer> causes(List<Integer> waiting, long now) {
     var causes = new LinkedHashSet<Integer>();
     for (int rank : waiting) {
@@ -117,7 +117,7 @@ final class Watchdog {
         }
         at = doing.peer();
       }
-      if (at != rank || ranks[rank].doing.peer() == rank) {
+      if (at != rank || ranks[rank].doing.peer() >= 0) {
         causes.add(at);
       }
     }
@@ -184,7 +184,8 @@ final class Watchdog {
         others.append(", rank %d in %s".formatted(rank, doing.call()));
       }
     }
-    String who = causes.isEmpty() ? "" : " for " + names(List.copyOf(causes));
+    List<Integer> awaited = causes.stream().filter(rank -> !waiting.contains(rank)).toList();
+    String who = awaited.isEmpty() ? "" : " for " + names(awaited);
     var text =
         new StringBuilder(
             "%s: %s waited %d s%s%s"
