@@ -17,6 +17,9 @@ import java.util.Map;
  * evenly among the shards. What lies between slices is 0 and stays 0.
  */
 public final class ParameterLayout {
+  /** Long enough that a call's fixed cost does not count, short enough that several overlap. */
+  public static final long DEFAULT_BUCKET_BYTES = 32L << 20;
+
   private static final int ALIGNMENT_BYTES = 64;
 
   /** Elements a shard's part of a bucket is a multiple of: 64 bytes in F32. */
@@ -125,6 +128,11 @@ public final class ParameterLayout {
     }
     pen.endBucket();
     return new ParameterLayout(pen.buckets, shards, dtype);
+  }
+
+  /** Of each unit's parameters those that train; a unit without any stays, empty. */
+  public static List<List<Parameter>> trained(List<List<Parameter>> units) {
+    return units.stream().map(u -> u.stream().filter(Parameter::requiresGrad).toList()).toList();
   }
 
   private static DType requireAlike(List<Parameter> parameters) {
