@@ -17,9 +17,6 @@ import java.util.Map;
  * evenly among the shards. What lies between slices is 0 and stays 0.
  */
 public final class ParameterLayout {
-  /** Long enough that a call's fixed cost does not count, short enough that several overlap. */
-  public static final long DEFAULT_BUCKET_BYTES = 32L << 20;
-
   private static final int ALIGNMENT_BYTES = 64;
 
   /** Elements a shard's part of a bucket is a multiple of: 64 bytes in F32. */

@@ -91,8 +91,12 @@ class ShardedOptimizerTest {
 
   @ParameterizedTest
   @CsvSource({
-    "cpu, F32, 1, 1e-6", "cpu, F32, 2, 1e-6", "cpu, F32, 3, 1e-6", "cpu, F32, 4, 1e-6",
-    "nd4j, F64, 2, 1e-13", "nd4j, F64, 3, 1e-13"
+    "cpu, F32, 1, 1e-6",
+    "cpu, F32, 2, 1e-6",
+    "cpu, F32, 3, 1e-6",
+    "cpu, F32, 4, 1e-6",
+    "nd4j, F64, 2, 1e-13",
+    "nd4j, F64, 3, 1e-13"
   })
   void clippedWeightsAreTheOracles(String backend, DType compute, int world, double tolerance) {
     Setup none = Setup.of(backend, compute, world, ZeroStage.NONE).clipped(0.5);
