@@ -265,6 +265,7 @@ public final class ShardedOptimizer implements Optimizer {
   /** Waits for what is under way first. */
   @Override
   public void close() {
+    conversation.owe(() -> {});
     conversation.quiet();
     gradients.close();
     if (gathering != null) {
