@@ -1,7 +1,12 @@
 package io.moextend;
 
+import static com.tngtech.archunit.base.DescribedPredicate.not;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackages;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.type;
+import static com.tngtech.archunit.core.domain.properties.HasName.Predicates.name;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static com.tngtech.archunit.library.dependencies.SlicesRuleDefinition.slices;
@@ -11,6 +16,8 @@ import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchRule;
+import io.moextend.comm.PeerLostException;
+import io.moextend.comm.Vigil;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
@@ -48,7 +55,7 @@ class PackageDirectionTest {
     for (String work : Set.of("stage", "train", "eval", "report", "demo", "bench")) {
       map.put(work, with(works, "stage", "train", "eval", "report", "demo", "bench"));
     }
-    map.put("launch", Set.of("config"));
+    map.put("launch", Set.of("config", "comm"));
     map.put("cli", with(map.get("train"), "launch"));
     return map;
   }
@@ -118,19 +125,27 @@ class PackageDirectionTest {
           .and()
           .haveNameNotMatching(COPIES_FOR_CHECKPOINTS)
           .should()
-          .dependOnClassesThat()
-          .resideInAnyPackage("java.lang.foreign..", "sun.misc..")
+          .dependOnClassesThat(
+              resideInAPackage("java.lang.foreign..").or(name("sun.misc.Unsafe")))
           .because("models, ops and the loop see Arrays; their owner is an Arena");
 
   @ArchTest
   static final ArchRule theLauncherLoadsNoModel =
       noClasses()
           .that()
-          .resideInAPackage("io.moextend.launch..")
+          .resideInAnyPackage("io.moextend.launch..", "io.moextend.comm.group..")
           .should()
-          .dependOnClassesThat()
-          .resideOutsideOfPackages(
-              "java..", "org.jspecify..", "io.moextend.launch..", "io.moextend.config..")
-          .allowEmptyShould(true)
+          .dependOnClassesThat(
+              resideOutsideOfPackages(
+                      "java..",
+                      "javax.crypto..",
+                      "sun.misc..",
+                      "org.jspecify..",
+                      "com.google.errorprone.annotations..",
+                      "io.moextend.launch..",
+                      "io.moextend.comm.group..",
+                      "io.moextend.config..")
+                  .and(not(type(Vigil.class)))
+                  .and(not(type(PeerLostException.class))))
           .because("its process must start at once");
 }

@@ -36,7 +36,11 @@ public final class Arena implements AutoCloseable {
     if (closed) {
       throw new IllegalStateException("arena " + name + " is closed");
     }
-    Array array = memory.allocate(dtype, shape);
+    return adopt(memory.allocate(dtype, shape));
+  }
+
+  /** Takes over an array that its memory's owner made in another way, to free it as its own. */
+  public Array adopt(Array array) {
     live.put(array, next++);
     order.add(array);
     liveBytes += array.bytes();

@@ -8,11 +8,16 @@ public interface Memory {
   /** Gives back the memory of an array that {@link #allocate} returned; views of it die with it. */
   void free(Array base);
 
-  /** Bytes allocated and not yet freed. */
+  /** Bytes of this process' own, allocated and not yet freed. */
   long liveBytes();
 
   /** The largest {@link #liveBytes} since the last {@link #resetPeak}. */
   long peakBytes();
 
   void resetPeak();
+
+  /** Bytes used here that all processes of the host have once; not among {@link #liveBytes}. */
+  default long sharedBytes() {
+    return 0;
+  }
 }

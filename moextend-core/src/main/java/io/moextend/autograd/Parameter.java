@@ -1,6 +1,9 @@
 package io.moextend.autograd;
 
 import io.moextend.array.Array;
+import io.moextend.array.DType;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /** A named weight. What it is for decides which stage trains it. */
 public final class Parameter implements Tensor {
@@ -22,7 +25,11 @@ public final class Parameter implements Tensor {
 
   private final String name;
   private final Role role;
-  private final Array data;
+  private final long[] shape;
+  private final @Nullable String origin;
+  private DType dtype;
+  private @Nullable Array data;
+  private boolean passing;
   private boolean trainable;
   private long version;
 
@@ -30,9 +37,19 @@ public final class Parameter implements Tensor {
    * @param name as in the published checkpoint
    */
   public Parameter(String name, Role role, Array data) {
+    this(name, role, data, null);
+  }
+
+  /**
+   * @param origin the file and tensor it was read from, null where it was not
+   */
+  public Parameter(String name, Role role, Array data, @Nullable String origin) {
     this.name = name;
     this.role = role;
     this.data = data;
+    this.shape = data.shape();
+    this.dtype = data.dtype();
+    this.origin = origin;
   }
 
   public String name() {
@@ -43,9 +60,79 @@ public final class Parameter implements Tensor {
     return role;
   }
 
+  /**
+   * What its values are known by while they do not change, the same in every process; null where
+   * they are this process' own.
+   */
+  public @Nullable String origin() {
+    return version == 0 ? origin : null;
+  }
+
+  /** A copy of the sizes, outermost first; there even while the values are not. */
+  public long[] shape() {
+    return shape.clone();
+  }
+
+  public int rank() {
+    return shape.length;
+  }
+
+  /** Number of elements. */
+  public long size() {
+    return Array.sizeOf(shape);
+  }
+
+  /** Type of the values. */
+  public DType dtype() {
+    return dtype;
+  }
+
+  /**
+   * @throws IllegalStateException where the values come and go and are not there now
+   */
   @Override
   public Array data() {
+    if (data == null) {
+      throw new IllegalStateException(
+          name
+              + " is not here: its values are shared among the ranks and gathered only while its"
+              + " layer runs; gather them first");
+    }
     return data;
+  }
+
+  /**
+   * From now on the values come and go: they are there between {@link #place} and {@link #evict}
+   * alone, and not now. Who calls this has taken them over.
+   *
+   * @param placed the type they will have
+   */
+  public void pass(DType placed) {
+    passing = true;
+    dtype = placed;
+    evict();
+  }
+
+  /** True where the values come and go. */
+  public boolean isPassing() {
+    return passing;
+  }
+
+  /** The values are {@code values} until {@link #evict}. */
+  public void place(Array values) {
+    if (!passing || values.dtype() != dtype) {
+      throw new IllegalStateException("%s cannot be placed as %s".formatted(this, values));
+    }
+    data = values.require(name, shape);
+    version++;
+  }
+
+  public void evict() {
+    if (!passing) {
+      throw new IllegalStateException(name + " keeps its values");
+    }
+    data = null;
+    version++;
   }
 
   public void trainable(boolean value) {
@@ -71,6 +158,6 @@ public final class Parameter implements Tensor {
 
   @Override
   public String toString() {
-    return name + " " + data;
+    return name + " " + dtype + Arrays.toString(shape);
   }
 }

@@ -7,6 +7,7 @@ import io.moextend.array.DType;
 import io.moextend.array.Memory;
 import java.lang.foreign.MemorySegment;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A device: its memory and the few fused kernels a model needs. Results are allocated in the arena
@@ -59,6 +60,28 @@ public interface Backend
    * device can read it in place, else a copy in {@code arena}. Read-only.
    */
   Array wrap(Arena arena, DType dtype, MemorySegment memory, long... shape);
+
+  /**
+   * An array over memory that somebody else owns and keeps, to be written too: what a kernel writes
+   * is there for the owner, and the other way round. Never a copy.
+   *
+   * @return null where the device does not work on this memory in place; {@link #copyIn} and {@link
+   *     #copyOut} then have to do
+   * @throws IllegalArgumentException where the memory is read-only
+   */
+  default @Nullable Array over(DType dtype, MemorySegment memory, long... shape) {
+    return null;
+  }
+
+  /**
+   * Frozen values rounded to another type; once for all processes of this host where the backend
+   * was opened with {@link BackendProvider.Options#share}. Not to be written.
+   *
+   * @param identity of the values, the same in all processes: the tensor and the file it is of
+   */
+  default Array frozenCast(Arena arena, Array from, DType dtype, String identity) {
+    return cast(arena, from, dtype);
+  }
 
   /** Waits until everything asked for is done. */
   void synchronize();

@@ -1,6 +1,8 @@
 package io.moextend.backend;
 
 import com.google.errorprone.annotations.MustBeClosed;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Found by {@link java.util.ServiceLoader}; opening a backend is the first thing that loads its
@@ -27,8 +29,15 @@ public interface BackendProvider {
   /**
    * @param threads worker threads of this process, at least 1
    * @param device index of the accelerator; 0 on the CPU
+   * @param share folder of a {@link HostShare}, in which the ranks of one host have frozen weights
+   *     once; null = in memory of each process' own. A backend that reads frozen weights where the
+   *     checkpoint is mapped has no use for it
    */
-  record Options(int threads, int device) {
+  record Options(int threads, int device, @Nullable Path share) {
+    public Options(int threads, int device) {
+      this(threads, device, null);
+    }
+
     public Options {
       if (threads < 1) {
         throw new IllegalArgumentException("threads=" + threads + ", at least 1 is needed");

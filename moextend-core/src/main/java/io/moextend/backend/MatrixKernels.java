@@ -20,6 +20,17 @@ public interface MatrixKernels {
   Matrix matrix(List<Array> parts, boolean frozen);
 
   /**
+   * A frozen matrix that other processes of this host have too: prepared once for all of them where
+   * the backend was opened with {@link BackendProvider.Options#share}.
+   *
+   * @param identity of the values, the same in all processes: the tensors and the file they are of
+   */
+  @MustBeClosed
+  default Matrix frozenMatrix(List<Array> parts, String identity) {
+    return matrix(parts, true);
+  }
+
+  /**
    * x Wᵀ (+ bias).
    *
    * @param x [R, in], of the matrix' type

@@ -38,6 +38,7 @@ public final class Decoder implements Module, AutoCloseable {
   private final Parameter norm;
   private final Weight head;
   private final RopeTables rope;
+  private LayerResidency residency = LayerResidency.EVERYWHERE;
 
   public Decoder(ParameterFactory from, DecoderConfig config) {
     this.config = config;
@@ -73,6 +74,26 @@ public final class Decoder implements Module, AutoCloseable {
     return config;
   }
 
+  /** Who sees to it that layers have their weights; at first all have them all the time. */
+  public LayerResidency residency() {
+    return residency;
+  }
+
+  public void residency(LayerResidency value) {
+    residency = value;
+  }
+
+  /** What each layer multiplies with. */
+  public List<List<Weight>> layerWeights() {
+    var weights = new ArrayList<List<Weight>>();
+    for (DecoderLayer layer : layers) {
+      var found = new ArrayList<Weight>();
+      layer.visitWeights(found::add);
+      weights.add(List.copyOf(found));
+    }
+    return weights;
+  }
+
   /** The type activations have. */
   public DType dtype() {
     return embedding.data().dtype();
@@ -95,6 +116,7 @@ public final class Decoder implements Module, AutoCloseable {
     var routings = new ArrayList<Routing>();
     for (int i = 0; i < layers.size(); i++) {
       h = tape.milestone(h, i + 1);
+      residency.enter(i);
       List<Tensor> outs =
           layer(tape, layers.get(i), h, context, forced(input, routings.size()), checkpointing);
       h = outs.getFirst();

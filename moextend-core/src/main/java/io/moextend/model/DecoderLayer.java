@@ -13,13 +13,15 @@ import io.moextend.nn.SwiGlu;
 import io.moextend.op.Add;
 import io.moextend.op.RmsNorm;
 import io.moextend.op.SplitHeads.Rotation;
+import io.moextend.op.Weight;
+import io.moextend.op.Weighted;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** h = x + attention(norm x); h + feedForward(norm h). */
-final class DecoderLayer implements Module, AutoCloseable {
+final class DecoderLayer implements Module, Weighted, AutoCloseable {
   /** What follows the attention. */
   sealed interface FeedForward {
     record Dense(SwiGlu network) implements FeedForward {}
@@ -91,6 +93,15 @@ final class DecoderLayer implements Module, AutoCloseable {
     switch (feedForward) {
       case FeedForward.Dense(SwiGlu network) -> network.visit(visitor);
       case FeedForward.Mixture(MoeLayer layer) -> layer.visit(visitor);
+    }
+  }
+
+  @Override
+  public void visitWeights(Consumer<Weight> visitor) {
+    attention.visitWeights(visitor);
+    switch (feedForward) {
+      case FeedForward.Dense(SwiGlu network) -> network.visitWeights(visitor);
+      case FeedForward.Mixture(MoeLayer layer) -> layer.visitWeights(visitor);
     }
   }
 

@@ -88,15 +88,19 @@ public final class LoadedParameters implements ParameterFactory {
           "%s: tensor %s is %s; weights must be floating"
               .formatted(source.origin(), name, data.dtype()));
     }
-    var parameter = new Parameter(name, role, placed(data, trained.contains(role)));
+    String origin = source.origin() + ": " + name;
+    var parameter = new Parameter(name, role, placed(data, trained.contains(role), origin), origin);
     parameter.trainable(trained.contains(role));
     return parameter;
   }
 
-  private Array placed(TensorData data, boolean writable) {
+  private Array placed(TensorData data, boolean writable, String origin) {
     Array wrapped = backend.wrap(arena, data.dtype(), data.bytes(), data.shape());
     if (data.dtype() != dtype) {
-      Array converted = backend.cast(arena, wrapped, dtype);
+      Array converted =
+          writable
+              ? backend.cast(arena, wrapped, dtype)
+              : backend.frozenCast(arena, wrapped, dtype, origin);
       arena.free(wrapped);
       return converted;
     }

@@ -67,6 +67,11 @@ public final class OpenModel implements AutoCloseable {
     return source;
   }
 
+  /** Owns the weights that are not where the checkpoint is mapped. */
+  public Arena weights() {
+    return arena;
+  }
+
   /** Tensors the checkpoint did not have and that started fresh. */
   public List<String> initialised() {
     return initialised;

@@ -11,6 +11,7 @@ import io.moextend.op.Add;
 import io.moextend.op.Cast;
 import io.moextend.op.Project;
 import io.moextend.op.Weight;
+import io.moextend.op.Weighted;
 import java.util.function.Consumer;
 
 /**
@@ -21,7 +22,7 @@ import java.util.function.Consumer;
  * @param second W2 [E, 16]
  * @see <a href="https://arxiv.org/abs/2408.03511">MoExtend</a>, section 3.3
  */
-public record Calibration(Weight first, Weight second) implements Module, AutoCloseable {
+public record Calibration(Weight first, Weight second) implements Module, Weighted, AutoCloseable {
   /** Width between the two layers. */
   public static final int WIDTH = 16;
 
@@ -39,6 +40,12 @@ public record Calibration(Weight first, Weight second) implements Module, AutoCl
   public void visit(Consumer<Parameter> visitor) {
     first.parts().forEach(visitor);
     second.parts().forEach(visitor);
+  }
+
+  @Override
+  public void visitWeights(Consumer<Weight> visitor) {
+    visitor.accept(first);
+    visitor.accept(second);
   }
 
   @Override

@@ -11,6 +11,7 @@ import io.moextend.op.Activate;
 import io.moextend.op.GroupedProject;
 import io.moextend.op.Route;
 import io.moextend.op.Weight;
+import io.moextend.op.Weighted;
 import java.util.List;
 import java.util.function.Consumer;
 
@@ -18,7 +19,7 @@ import java.util.function.Consumer;
  * A router and its experts: route, rows to experts, the experts' products in one call each, rows
  * back weighted.
  */
-public final class MoeLayer implements Module, AutoCloseable {
+public final class MoeLayer implements Module, Weighted, AutoCloseable {
   private final Router router;
   private final List<SwiGlu> experts;
   private final List<Weight> gateUps;
@@ -55,6 +56,12 @@ public final class MoeLayer implements Module, AutoCloseable {
   public void visit(Consumer<Parameter> visitor) {
     router.visit(visitor);
     experts.forEach(e -> e.visit(visitor));
+  }
+
+  @Override
+  public void visitWeights(Consumer<Weight> visitor) {
+    router.visitWeights(visitor);
+    experts.forEach(e -> e.visitWeights(visitor));
   }
 
   @Override

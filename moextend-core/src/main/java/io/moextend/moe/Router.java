@@ -4,10 +4,11 @@ import io.moextend.array.Array;
 import io.moextend.autograd.Module;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
+import io.moextend.op.Weighted;
 import org.jspecify.annotations.Nullable;
 
 /** Decides which experts a token visits and with what weights. */
-public interface Router extends Module, AutoCloseable {
+public interface Router extends Module, Weighted, AutoCloseable {
   int experts();
 
   Decision route(Tape tape, Tokens tokens);

@@ -29,7 +29,7 @@ public final class TopKRouter implements Router {
     this.gate = gate;
     this.topK = topK;
     this.calibration = calibration;
-    this.experts = (int) gate.parts().stream().mapToLong(p -> p.data().dim(0)).sum();
+    this.experts = (int) gate.parts().stream().mapToLong(p -> p.shape()[0]).sum();
   }
 
   @Override
@@ -53,6 +53,14 @@ public final class TopKRouter implements Router {
     gate.parts().forEach(visitor);
     if (calibration != null) {
       calibration.visit(visitor);
+    }
+  }
+
+  @Override
+  public void visitWeights(Consumer<Weight> visitor) {
+    visitor.accept(gate);
+    if (calibration != null) {
+      calibration.visitWeights(visitor);
     }
   }
 

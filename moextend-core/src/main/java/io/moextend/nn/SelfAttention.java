@@ -11,12 +11,13 @@ import io.moextend.op.Project;
 import io.moextend.op.SplitHeads;
 import io.moextend.op.SplitHeads.Rotation;
 import io.moextend.op.Weight;
+import io.moextend.op.Weighted;
 import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Multi-head attention of a sequence with itself; q, k and v are one product. */
-public final class SelfAttention implements Module, AutoCloseable {
+public final class SelfAttention implements Module, Weighted, AutoCloseable {
   private final Weight qkv;
   private final Weight out;
 
@@ -50,6 +51,12 @@ public final class SelfAttention implements Module, AutoCloseable {
     qkv.biases().forEach(visitor);
     out.parts().forEach(visitor);
     out.biases().forEach(visitor);
+  }
+
+  @Override
+  public void visitWeights(Consumer<Weight> visitor) {
+    visitor.accept(qkv);
+    visitor.accept(out);
   }
 
   @Override

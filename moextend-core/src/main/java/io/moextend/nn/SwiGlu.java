@@ -8,6 +8,7 @@ import io.moextend.backend.Activation;
 import io.moextend.op.Activate;
 import io.moextend.op.Project;
 import io.moextend.op.Weight;
+import io.moextend.op.Weighted;
 import java.util.function.Consumer;
 
 /**
@@ -17,7 +18,7 @@ import java.util.function.Consumer;
  * @param gateUp gate and up stacked [2·width, hidden]
  * @param down [hidden, width]
  */
-public record SwiGlu(Weight gateUp, Weight down) implements Module, AutoCloseable {
+public record SwiGlu(Weight gateUp, Weight down) implements Module, Weighted, AutoCloseable {
   /**
    * @param x [R, hidden]; @return [R, hidden]
    */
@@ -30,6 +31,12 @@ public record SwiGlu(Weight gateUp, Weight down) implements Module, AutoCloseabl
   public void visit(Consumer<Parameter> visitor) {
     gateUp.parts().forEach(visitor);
     down.parts().forEach(visitor);
+  }
+
+  @Override
+  public void visitWeights(Consumer<Weight> visitor) {
+    visitor.accept(gateUp);
+    visitor.accept(down);
   }
 
   @Override

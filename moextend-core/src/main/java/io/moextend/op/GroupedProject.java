@@ -50,7 +50,7 @@ public final class GroupedProject {
     for (int e = 0; e < experts.size(); e++) {
       long from = 0;
       for (Parameter part : experts.get(e).parts()) {
-        long until = from + part.data().dim(0);
+        long until = from + part.shape()[0];
         gradients.add(
             part.requiresGrad()
                 ? backend.groupedWeightGradient(

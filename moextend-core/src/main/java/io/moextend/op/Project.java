@@ -42,7 +42,7 @@ public final class Project {
     Array narrow = w.trains() ? Cast.array(tape, dY, x.data().dtype()) : dY;
     long from = 0;
     for (Parameter part : w.parts()) {
-      long until = from + part.data().dim(0);
+      long until = from + part.shape()[0];
       gradients.add(
           part.requiresGrad()
               ? backend.weightGradient(tape.arena(), narrow, from, until, x.data())

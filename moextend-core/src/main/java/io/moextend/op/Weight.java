@@ -1,11 +1,13 @@
 package io.moextend.op;
 
+import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.backend.Matrix;
 import java.util.List;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -65,14 +67,25 @@ public final class Weight implements AutoCloseable {
       current = null;
     }
     if (current == null) {
-      frozen = !trains();
-      current = backend.matrix(parts.stream().map(Weight::flat).toList(), frozen);
+      frozen = !trains() && parts.stream().noneMatch(Parameter::isPassing);
+      current = made();
     } else if (version != matrixVersion) {
       current.refresh();
     }
     matrix = current;
     matrixVersion = version;
     return current;
+  }
+
+  @MustBeClosed
+  private Matrix made() {
+    List<Array> arrays = parts.stream().map(Weight::flat).toList();
+    boolean known = parts.stream().allMatch(p -> p.origin() != null);
+    return frozen && known
+        ? backend.frozenMatrix(
+            arrays,
+            parts.stream().map(p -> String.valueOf(p.origin())).collect(Collectors.joining("\n")))
+        : backend.matrix(arrays, frozen);
   }
 
   /** The joined bias [out], or null. */
@@ -110,12 +123,17 @@ public final class Weight implements AutoCloseable {
     return parameters.stream().mapToLong(Parameter::version).sum();
   }
 
-  @Override
-  public void close() {
+  /** Gives back the packed form; it is made again when used next. */
+  public void evict() {
     if (matrix != null) {
       matrix.close();
       matrix = null;
     }
+  }
+
+  @Override
+  public void close() {
+    evict();
     arena.close();
   }
 }

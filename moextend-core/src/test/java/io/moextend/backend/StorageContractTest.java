@@ -156,6 +156,32 @@ class StorageContractTest {
   }
 
   @TestFactory
+  Stream<DynamicTest> anArrayOverForeignMemoryIsWrittenInPlaceOrNotGiven() {
+    return each(
+        (backend, arena) -> {
+          try (var owner = java.lang.foreign.Arena.ofShared()) {
+            for (DType dtype : backend.computeTypes()) {
+              MemorySegment memory = owner.allocate(6L * dtype.bytes(), 64);
+              long before = backend.memory().liveBytes();
+              Array over = backend.over(dtype, memory, 6);
+              assertThat(backend.memory().liveBytes()).isEqualTo(before);
+              if (over == null) {
+                continue; // the device's own memory is elsewhere
+              }
+              backend.copyIn(over.slice(1, 3), Rounding.encode(dtype, 3, -5));
+              backend.accumulateInto(over.slice(3, 5), over.slice(1, 3), 1);
+              assertThat(memory.toArray(ValueLayout.JAVA_BYTE))
+                  .as("%s", dtype)
+                  .isEqualTo(
+                      Rounding.encode(dtype, 0, 3, -5, 3, -5, 0).toArray(ValueLayout.JAVA_BYTE));
+              assertThatThrownBy(() -> backend.over(dtype, memory.asReadOnly(), 6))
+                  .hasMessageContaining("read-only");
+            }
+          }
+        });
+  }
+
+  @TestFactory
   Stream<DynamicTest> aProductReadsAWrappedMatrix() {
     return each(
         (backend, arena) -> {

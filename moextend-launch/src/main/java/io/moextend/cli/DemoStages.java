@@ -5,6 +5,7 @@ import io.moextend.report.MetricsHistory;
 import io.moextend.stage.Stage;
 import io.moextend.train.CheckpointSection;
 import io.moextend.train.DataSection;
+import io.moextend.train.DistributedSection;
 import io.moextend.train.EvaluationSection;
 import io.moextend.train.MetricsLog;
 import io.moextend.train.ModelSection;
@@ -71,18 +72,17 @@ final class DemoStages {
       DemoPlan.Steps steps) {
     long start = System.nanoTime();
     Path folder = settings.output().resolve(name);
-    Path model =
-        new TrainingRun(
-                stage,
-                config(new ModelSection(base, null, tower, null), files, steps, folder),
-                out,
-                Progress.Display.LINES)
-            .run();
+    TrainConfig config = config(new ModelSection(base, null, tower, null), files, steps, folder);
+    TrainingRun run;
+    try (RankGroup alone = RankGroup.alone(() -> false)) {
+      run = new TrainingRun(stage, config, alone, out, Progress.Display.LINES);
+      run.run();
+    }
     return new Trained(
         name,
         stage,
         steps,
-        model,
+        run.model(),
         (System.nanoTime() - start) / 1e9,
         MetricsHistory.read(folder.resolve(MetricsLog.FILE)));
   }
@@ -117,6 +117,14 @@ final class DemoStages {
             null),
         new EvaluationSection(0, steps.batch()),
         new CheckpointSection(folder, 0, 1, "none"),
+        new DistributedSection(
+            1,
+            25 << 20,
+            DistributedSection.GradientType.F32,
+            DistributedSection.FrozenWeights.AUTO,
+            60,
+            600,
+            DistributedSection.Wire.AUTO),
         Math.max(1, steps.count() / 5));
   }
 

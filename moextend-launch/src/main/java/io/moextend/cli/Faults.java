@@ -3,6 +3,7 @@ package io.moextend.cli;
 import io.moextend.array.ShapeException;
 import io.moextend.backend.BackendException;
 import io.moextend.checkpoint.CheckpointException;
+import io.moextend.comm.PeerLostException;
 import io.moextend.config.ConfigException;
 import io.moextend.data.DataException;
 import io.moextend.data.image.ImageException;
@@ -15,19 +16,22 @@ import java.io.UncheckedIOException;
 final class Faults {
   private Faults() {}
 
+  private static final int PEER_LOST = 5;
+
   static int report(Exception e, PrintWriter err, boolean debug) {
+    boolean lost = e instanceof PeerLostException;
     boolean users = isUsers(e);
     String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
     err.println("moextend: " + message.replace('\n', ' '));
     if (debug) {
       e.printStackTrace(err);
-    } else if (!users) {
+    } else if (!users && !lost) {
       err.println(
           "moextend: this is a fault of ours ("
               + e.getClass().getName()
               + "); --debug shows where");
     }
-    return users ? 2 : 1;
+    return lost ? PEER_LOST : users ? 2 : 1;
   }
 
   private static boolean isUsers(Exception e) {

@@ -1,7 +1,9 @@
 package io.moextend.cli;
 
 import java.io.PrintWriter;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -11,7 +13,8 @@ import picocli.CommandLine.Spec;
 
 /**
  * Entry point. Exit codes: 0 done, 1 our fault, 2 the user's (bad flag, config, file), 3 a check
- * that found something.
+ * that found something, 4 left on request after a checkpoint, 5 another rank was lost. The launcher
+ * has those of its ranks.
  */
 @Command(
     name = "moextend",
@@ -26,6 +29,7 @@ import picocli.CommandLine.Spec;
       GenerateCommand.class,
       DemoCommand.class,
       TrainCommand.class,
+      LaunchCommand.class,
       RandomModelCommand.class,
       ExpertDistributionCommand.class,
       InitExpertCommand.class,
@@ -44,6 +48,12 @@ public final class MoExtend implements Runnable {
 
   /** Runs a command line and returns its exit code. */
   public static int run(String... args) {
+    if (args.length > 0 && args[0].equals("launch")) {
+      // alone: to look at all the other commands takes longer than to start the ranks
+      return run(
+          new CommandLine(new LaunchCommand()).setCommandName("moextend launch"),
+          Arrays.copyOfRange(args, 1, args.length));
+    }
     return run(new CommandLine(new MoExtend()), args);
   }
 
@@ -53,13 +63,17 @@ public final class MoExtend implements Runnable {
   }
 
   private static int run(CommandLine command, String... args) {
-    boolean debug = Arrays.asList(args).contains("--debug");
+    List<String> words = Arrays.asList(args);
+    int end = words.contains("--") ? words.indexOf("--") : words.size(); // the rest is another's
+    boolean debug = words.subList(0, end).contains("--debug");
     command.setCaseInsensitiveEnumValuesAllowed(true);
     command.setParameterExceptionHandler(MoExtend::usageFault);
     command.setExecutionExceptionHandler(
         (e, line, parsed) -> Faults.report(e, line.getErr(), debug));
-    return command.execute(
-        Arrays.stream(args).filter(a -> !a.equals("--debug")).toArray(String[]::new));
+    var kept = new ArrayList<>(words.subList(0, end));
+    kept.removeIf(word -> word.equals("--debug"));
+    kept.addAll(words.subList(end, words.size()));
+    return command.execute(kept.toArray(String[]::new));
   }
 
   private static int usageFault(ParameterException e, String[] args) {

@@ -1,13 +1,21 @@
 package io.moextend.cli;
 
+import io.moextend.comm.group.GroupLimits;
+import io.moextend.comm.group.RankEnvironment;
 import io.moextend.stage.Stage;
 import io.moextend.train.Progress;
 import io.moextend.train.TrainConfig;
+import io.moextend.train.Trainer;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.BooleanSupplier;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import sun.misc.Signal;
 
 /** One stage of training. */
 @Command(
@@ -23,6 +31,9 @@ import picocli.CommandLine.Option;
       "Example:  moextend train --stage alignment --config configs/moextend/alignment.yaml --set training.max_steps=100"
     })
 final class TrainCommand implements Callable<Integer> {
+  /** Exit code of a run that was asked to leave and has left a checkpoint. */
+  private static final int STOPPED = 4;
+
   @Option(
       names = "--stage",
       required = true,
@@ -55,8 +66,36 @@ final class TrainCommand implements Callable<Integer> {
             : System.console() != null && System.console().isTerminal()
                 ? Progress.Display.TERMINAL
                 : Progress.Display.LINES;
-    new TrainingRun(Stage.named(stage), TrainConfig.read(config, overrides), System.out, display)
-        .run();
-    return 0;
+    Stage what = Stage.named(stage);
+    TrainConfig how = TrainConfig.read(config, overrides);
+    var asked = new AtomicBoolean();
+    Signal.handle(new Signal("TERM"), signal -> asked.set(true));
+    try (RankGroup group = group(how, asked::get)) {
+      Trainer.Ending ending = new TrainingRun(what, how, group, System.out, display).run();
+      group.finished();
+      return switch (ending) {
+        case DONE -> 0;
+        case STOPPED -> STOPPED;
+      };
+    }
+  }
+
+  private static RankGroup group(TrainConfig config, BooleanSupplier asked) {
+    Map<String, String> environment = System.getenv();
+    Optional<RankEnvironment> rank = RankEnvironment.of(environment);
+    if (rank.isEmpty() || rank.get().world() == 1) {
+      return RankGroup.alone(asked);
+    }
+    try {
+      return RankGroup.join(
+          rank.get(),
+          GroupLimits.of(environment),
+          config.distributed().transport(),
+          asked,
+          System.err::println);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IllegalStateException("interrupted while waiting for other ranks", e);
+    }
   }
 }

@@ -1,6 +1,7 @@
 package io.moextend.cli;
 
 import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
@@ -10,26 +11,31 @@ import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.Fingerprint;
 import io.moextend.checkpoint.FrozenProof;
 import io.moextend.checkpoint.WeightSource;
+import io.moextend.comm.device.Conversation;
 import io.moextend.config.ConfigException;
 import io.moextend.config.VisionConfig;
 import io.moextend.data.Batch;
 import io.moextend.data.FeatureCache;
 import io.moextend.data.Share;
 import io.moextend.data.image.ClipPreprocessing;
-import io.moextend.model.CausalLoss;
 import io.moextend.model.OpenModel;
-import io.moextend.optim.Schedule;
+import io.moextend.optim.UpdateRule;
 import io.moextend.report.MetricsHistory;
 import io.moextend.report.TrainingReport;
 import io.moextend.shard.Optimizer;
 import io.moextend.shard.ParameterLayout;
 import io.moextend.shard.ReplicatedOptimizer;
+import io.moextend.shard.ReplicatedOptimizer.Untouched;
+import io.moextend.shard.ShardedOptimizer;
+import io.moextend.shard.ZeroStage;
 import io.moextend.stage.Stage;
 import io.moextend.stage.TrainableTable;
 import io.moextend.text.Tokenizer;
 import io.moextend.train.CheckpointStore;
 import io.moextend.train.ConfigFile;
+import io.moextend.train.ConversationPeers;
 import io.moextend.train.DecoderObjective;
+import io.moextend.train.DistributedSection;
 import io.moextend.train.FrozenTensors;
 import io.moextend.train.LoadedBatches;
 import io.moextend.train.MetricsLog;
@@ -39,6 +45,8 @@ import io.moextend.train.OptimizerFile;
 import io.moextend.train.Peers;
 import io.moextend.train.Progress;
 import io.moextend.train.RunData;
+import io.moextend.train.SharedFolder;
+import io.moextend.train.SharedProof;
 import io.moextend.train.TrainConfig;
 import io.moextend.train.TrainPlan;
 import io.moextend.train.TrainedWeights;
@@ -48,6 +56,7 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -63,26 +72,41 @@ import org.jspecify.annotations.Nullable;
  * training.
  */
 final class TrainingRun {
+  /** What a network's file system may need to show another host's new file. */
+  private static final Duration TO_SEE_A_FILE = Duration.ofSeconds(10);
+
   private final Stage stage;
   private final TrainConfig config;
   private final PrintStream out;
   private final Progress.Display display;
   private final Path output;
+  private final RankGroup group;
 
-  TrainingRun(Stage stage, TrainConfig config, PrintStream out, Progress.Display display) {
+  /**
+   * @param group not owned; on all its ranks but the first nothing is said
+   */
+  TrainingRun(
+      Stage stage, TrainConfig config, RankGroup group, PrintStream out, Progress.Display display) {
     this.stage = stage;
     this.config = config;
-    this.out = out;
-    this.display = display;
+    this.group = group;
+    this.out = group.rank() == 0 ? out : new PrintStream(PrintStream.nullOutputStream());
+    this.display = group.rank() == 0 ? display : Progress.Display.QUIET;
     this.output = config.checkpoints().outputDir();
   }
 
-  /** The folder of the whole trained model. */
-  Path run() {
+  /** Where the whole trained model will be. */
+  Path model() {
+    return output.resolve("model");
+  }
+
+  /** To the end, or until it is asked to stop. */
+  Trainer.Ending run() {
     requireApart();
     createOutput();
     try (Tokenizer tokenizer = ModelFiles.tokenizer(config.model());
-        Backend backend = backend()) {
+        Backend backend = backend();
+        Conversation conversation = group.conversation(backend)) {
       ModelFiles files = ModelFiles.of(config.model(), tokenizer, config.training().seed());
       try (RunData data = RunData.open(config, files, tokenizer, this::looked);
           OpenModel model =
@@ -95,19 +119,24 @@ final class TrainingRun {
                   config.training().seed())) {
         out.printf("%s on %s (%s)%n", stage.word(), backend.name(), backend.device());
         model.initialised().forEach(name -> out.println("starts fresh, not in the base: " + name));
-        train(backend, files, data, model);
+        return train(new Rank(backend, conversation), files, data, model);
       }
     }
-    return output.resolve("model");
+  }
+
+  /** What this process computes with and talks through. */
+  private record Rank(Backend backend, Conversation conversation) {
+    Peers peers() {
+      return conversation.world() == 1 ? Peers.NONE : new ConversationPeers(conversation);
+    }
   }
 
   @MustBeClosed
   private Backend backend() {
     Integer threads = config.training().threads();
-    int cores = Runtime.getRuntime().availableProcessors();
     return Backends.open(
         config.training().backend(),
-        new BackendProvider.Options(threads == null ? cores : threads, 0),
+        new BackendProvider.Options(threads == null ? group.threads() : threads, 0, group.share()),
         config.training().dtype().dtype());
   }
 
@@ -147,26 +176,23 @@ final class TrainingRun {
     }
   }
 
-  private void train(Backend backend, ModelFiles files, RunData data, OpenModel model) {
+  private Trainer.Ending train(Rank rank, ModelFiles files, RunData data, OpenModel model) {
+    Backend backend = rank.backend();
+    Peers peers = rank.peers();
     List<Parameter> trained = stage.freezeAllBut(model.decoder());
     out.println(TrainableTable.of(model.decoder()).text());
     if (data.training().skipped() > 0) {
       out.printf("%,d samples are too long and left out%n", data.training().skipped());
     }
+    new SharedFolder(output, peers, TO_SEE_A_FILE).requireShared();
     Set<String> names = trained.stream().map(Parameter::name).collect(Collectors.toSet());
-    FrozenProof all = FrozenProof.of(model.source());
+    FrozenProof all = SharedProof.of(model.source(), peers);
     FrozenProof proof = all.only(name -> !names.contains(name));
     var frozen = new FrozenTensors(proof, model.source());
-    var share = Share.alone(config.training().perDeviceTrainBatchSize());
-    long perEpoch = share.microBatchesPerEpoch(data.order(config));
-    TrainPlan plan = TrainPlan.of(config, perEpoch, Peers.NONE.world());
-    CausalLoss loss = config.training().loss(model.decoder().config());
-    try (Optimizer optimizer =
-            new ReplicatedOptimizer(
-                backend,
-                ParameterLayout.of(trained, 1),
-                config.optimizer().rule(),
-                config.optimizer().untouched().policy());
+    var share = new Share(config.training().perDeviceTrainBatchSize(), peers.rank(), peers.world());
+    TrainPlan plan =
+        TrainPlan.of(config, share.microBatchesPerEpoch(data.order(config)), peers.world());
+    try (Optimizer optimizer = optimizer(rank, model);
         LoadedBatches batches = data.batches(config, share)) {
       var store =
           new CheckpointStore(
@@ -177,13 +203,12 @@ final class TrainingRun {
                   new OptimizerFile(backend, optimizer),
                   frozen,
                   new ConfigFile(config)),
-              Peers.NONE);
-      Schedule schedule = config.optimizer().schedule(plan.steps());
+              peers);
       var objective =
           new DecoderObjective(
               backend,
               model.decoder(),
-              loss,
+              config.training().loss(model.decoder().config()),
               config.training().gradientCheckpointing(),
               cache(files, model, all));
       var parts =
@@ -193,32 +218,71 @@ final class TrainingRun {
               batches,
               data.evaluation(config.evaluation().perDeviceEvalBatchSize()),
               optimizer,
-              schedule,
+              config.optimizer().schedule(plan.steps()),
               store,
               List.of(
                   new MetricsLog(output, () -> backend.memory().peakBytes()),
                   new Progress(out, display, plan.steps(), config.loggingSteps())),
-              identity(all),
+              identity(all, peers.world()),
               output,
-              Peers.NONE,
-              () -> false,
-              null);
+              peers,
+              group.stop(),
+              peers.world() == 1 ? null : new CommunicationClock(rank.conversation()));
       var trainer = new Trainer<>(parts, plan);
       store.sweep();
-      store.find(config.checkpoints().resumeFromCheckpoint()).ifPresent(trainer::resume);
-      // not before: a run that is refused leaves an earlier one's files as they are
-      new ConfigFile(config).write(output);
-      proof.write(output.resolve(FrozenProof.FILE));
-      trainer.run();
+      store.find(resumeFrom()).ifPresent(trainer::resume);
+      if (peers.rank() == 0) {
+        // not before: a run that is refused leaves an earlier one's files as they are
+        new ConfigFile(config).write(output);
+        proof.write(output.resolve(FrozenProof.FILE));
+      }
+      Trainer.Ending ending = trainer.run();
+      if (ending == Trainer.Ending.DONE && peers.rank() == 0) {
+        finish(backend, files, model, trained, frozen);
+      }
+      return ending;
     }
-    finish(backend, files, model, trained, frozen);
   }
 
-  private SequencedMap<String, String> identity(FrozenProof base) {
+  /** A group that was started again goes on where it can, whatever the first start was told. */
+  private String resumeFrom() {
+    return group.generation() > 0 ? "auto" : config.checkpoints().resumeFromCheckpoint();
+  }
+
+  @MustBeClosed
+  private Optimizer optimizer(Rank rank, OpenModel model) {
+    DistributedSection how = config.distributed();
+    UpdateRule rule = config.optimizer().rule();
+    Untouched untouched = config.optimizer().untouched().policy();
+    List<List<Parameter>> units =
+        model.decoder().units().stream()
+            .map(unit -> unit.stream().filter(Parameter::requiresGrad).toList())
+            .toList();
+    int world = rank.conversation().world();
+    if (world == 1) {
+      List<Parameter> trained = units.stream().flatMap(List::stream).toList();
+      return new ReplicatedOptimizer(
+          rank.backend(), ParameterLayout.of(trained, 1), rule, untouched);
+    }
+    ParameterLayout layout = ParameterLayout.of(units, world, how.bucketBytes());
+    DType payload =
+        switch (how.gradientDtype()) {
+          case F32 -> layout.wide();
+          case BF16 -> DType.BF16;
+        };
+    return new ShardedOptimizer(
+        rank.backend(),
+        rank.conversation(),
+        layout,
+        rule,
+        new ShardedOptimizer.Settings(ZeroStage.of(how.zeroStage()), untouched, payload));
+  }
+
+  private SequencedMap<String, String> identity(FrozenProof base, int world) {
     var identity = new LinkedHashMap<String, String>();
     identity.put("stage", stage.word());
     identity.put("base", Fingerprint.of(base).hex());
-    identity.putAll(config.identity(Peers.NONE.world()));
+    identity.putAll(config.identity(world));
     return identity;
   }
 

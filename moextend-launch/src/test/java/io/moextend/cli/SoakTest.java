@@ -100,7 +100,9 @@ class SoakTest {
           }
         };
     try (var out = new PrintStream(new StepLines(look), true, StandardCharsets.UTF_8)) {
-      new TrainingRun(Stage.named(stage), config, out, Progress.Display.LINES).run();
+      new TrainingRun(
+              Stage.named(stage), config, RankGroup.alone(() -> false), out, Progress.Display.LINES)
+          .run();
     }
     assertThat(held).hasSize(2);
     Held half = held.getFirst();

@@ -20,12 +20,26 @@ final class Calls {
    * @param signature equal on all ranks
    */
   void run(String method, String signature, String what, Body body) {
-    var call = new Call(++sequence, signature, what);
-    vigil.entered(sequence, method + " (" + what + ")");
+    begin(method, what);
     try {
-      body.run(call);
+      body.run(call(signature, what));
     } finally {
-      vigil.left(call.sequence());
+      end();
     }
+  }
+
+  /** The first of the three steps of {@link #run}, for a call that returns something. */
+  void begin(String method, String what) {
+    sequence++;
+    vigil.entered(sequence, method + " (" + what + ")");
+  }
+
+  /** The call that has begun. */
+  Call call(String signature, String what) {
+    return new Call(sequence, signature, what);
+  }
+
+  void end() {
+    vigil.left(sequence);
   }
 }

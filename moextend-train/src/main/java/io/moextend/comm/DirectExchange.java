@@ -116,8 +116,7 @@ final class DirectExchange implements AutoCloseable {
    * @param in the r-th comes from rank r
    */
   void allToAll(MemorySegment[] out, MemorySegment[] in) {
-    in[rank].copyFrom(out[rank]);
-    for (int k = 1; k < world; k++) {
+    for (int k = 0; k < world; k++) {
       int to = (rank + k) % world;
       int from = (rank - k + world) % world;
       exchange(to, out[to], from, in[from]);
@@ -135,7 +134,12 @@ final class DirectExchange implements AutoCloseable {
     }
   }
 
-  private void exchange(int to, MemorySegment out, int from, MemorySegment in) {
+  /** Sends and receives; empty is nothing, to and from oneself is a copy. */
+  void exchange(int to, MemorySegment out, int from, MemorySegment in) {
+    if (to == rank && from == rank) {
+      in.copyFrom(out);
+      return;
+    }
     MemorySegment something = out.byteSize() == 0 ? null : out;
     MemorySegment room = in.byteSize() == 0 ? null : in;
     if (something != null || room != null) {

@@ -1,6 +1,7 @@
 package io.moextend.comm;
 
 import java.util.concurrent.locks.LockSupport;
+import java.util.function.IntConsumer;
 
 /**
  * How a rank waits: it looks for a moment, then lets others have its core, which ranks often share,
@@ -11,11 +12,14 @@ final class IdleTurns {
   private static final int YIELDS = 2_000;
   private static final long SLEEP_NANOS = 50_000;
 
-  private final Vigil vigil;
+  private final IntConsumer waiting;
   private int turns;
 
-  IdleTurns(Vigil vigil) {
-    this.vigil = vigil;
+  /**
+   * @param waiting {@link Vigil#waiting}, or what leads to it
+   */
+  IdleTurns(IntConsumer waiting) {
+    this.waiting = waiting;
   }
 
   /**
@@ -30,7 +34,7 @@ final class IdleTurns {
       Thread.onSpinWait();
       return;
     }
-    vigil.waiting(peer);
+    waiting.accept(peer);
     if (turns < SPINS + YIELDS) {
       turns++;
       Thread.yield();

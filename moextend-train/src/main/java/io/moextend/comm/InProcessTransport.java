@@ -63,7 +63,7 @@ public final class InProcessTransport implements Transport {
     long toReceive = in == null ? 0 : in.byteSize();
     ArrayBlockingQueue<byte[]> outward = queues.get(rank).get(to);
     ArrayBlockingQueue<byte[]> inward = queues.get(from).get(rank);
-    var idle = new IdleTurns(vigil);
+    var idle = new IdleTurns(vigil::waiting);
     long sent = 0;
     long received = 0;
     while (sent < toSend || received < toReceive) {

@@ -21,7 +21,7 @@ public record TrainableTable(List<Row> rows) {
    */
   public record Row(Role role, int tensors, long elements, long trainable) {
     private Row plus(Parameter p) {
-      long size = p.data().size();
+      long size = p.size();
       return new Row(role, tensors + 1, elements + size, trainable + (p.requiresGrad() ? size : 0));
     }
   }

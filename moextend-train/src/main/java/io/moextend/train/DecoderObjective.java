@@ -10,6 +10,7 @@ import io.moextend.data.Batch;
 import io.moextend.data.FeatureCache;
 import io.moextend.model.CausalLoss;
 import io.moextend.model.Decoder;
+import io.moextend.model.LayerResidency;
 import io.moextend.model.Watch;
 import org.jspecify.annotations.Nullable;
 
@@ -41,7 +42,8 @@ public final class DecoderObjective implements Objective<Batch> {
   @Override
   public Losses backpropagate(GradientSink gradients, Batch batch, double scale) {
     try (Arena arena = backend.arena("micro-batch")) {
-      Tape tape = Tape.recording(backend, arena, gradients);
+      LayerResidency residency = model.residency();
+      Tape tape = Tape.recording(backend, arena, residency.training(gradients));
       BatchOnDevice on = BatchOnDevice.of(backend, arena, batch, images.of(arena, batch));
       CausalLoss.Terms terms = forward(tape, on);
       Tensor total = terms.total();
@@ -51,6 +53,7 @@ public final class DecoderObjective implements Objective<Batch> {
         backend.fillInto(d, scale);
         tape.backward(total, d);
       }
+      residency.finish();
       return losses;
     }
   }
@@ -59,7 +62,9 @@ public final class DecoderObjective implements Objective<Batch> {
   public Losses evaluate(Batch batch) {
     try (Arena arena = backend.arena("evaluation")) {
       BatchOnDevice on = BatchOnDevice.of(backend, arena, batch, images.of(arena, batch));
-      return losses(batch, on, forward(Tape.off(backend, arena), on));
+      Losses losses = losses(batch, on, forward(Tape.off(backend, arena), on));
+      model.residency().finish();
+      return losses;
     }
   }
 

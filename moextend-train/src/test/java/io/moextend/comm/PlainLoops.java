@@ -2,22 +2,27 @@ package io.moextend.comm;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.util.Random;
+import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 
 /** What collectives must give, by loops anyone can check. Hosts first, each payload rounded. */
 final class PlainLoops {
+  private static final double[] SCALES =
+      IntStream.range(0, 16).mapToDouble(k -> Math.scalb(1.0, k - 40)).toArray();
+
   private PlainLoops() {}
 
   /** Numbers of very different sizes, so that the order of adding shows in the bits. */
   static ByteBuffer inputs(Payload payload, long seed, int rank, int bytes) {
-    var random = new Random(seed * 31 + rank);
+    var random = new SplittableRandom(seed * 31 + rank);
     ByteBuffer memory = ByteBuffer.allocate(bytes).order(ByteOrder.LITTLE_ENDIAN);
     if (payload == Payload.BYTES) {
       random.nextBytes(memory.array());
       return memory;
     }
     for (int i = 0; i < bytes / payload.bytes(); i++) {
-      set(memory, payload, i, random.nextGaussian() * Math.scalb(1.0, random.nextInt(24) - 12));
+      long bits = random.nextLong();
+      set(memory, payload, i, (int) (bits >>> 32) * SCALES[(int) bits & 15]);
     }
     return memory;
   }
@@ -57,9 +62,7 @@ final class PlainLoops {
   }
 
   private static double rounded(Payload payload, double x) {
-    ByteBuffer one = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
-    set(one, payload, 0, x);
-    return get(one, payload, 0);
+    return payload == Payload.BF16 ? Float.intBitsToFloat(bf16((float) x) << 16) : x;
   }
 
   /** Sum of element i over all ranks. */

@@ -7,8 +7,11 @@ import io.moextend.array.DType;
 import io.moextend.array.Memory;
 import io.moextend.array.ShapeException;
 import io.moextend.backend.Backend;
+import io.moextend.backend.HostShare;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** All kernels of the CPU, by theme in the interfaces it is put together from. Calls wait. */
 final class CpuBackend
@@ -21,6 +24,9 @@ final class CpuBackend
         CpuRouting,
         CpuLosses,
         CpuUpdates {
+  /** Bytes below which a tensor is not worth a file of its own. */
+  private static final long SHARED_FROM = 64 << 10;
+
   private final CpuDevice cpu;
 
   @MustBeClosed
@@ -80,9 +86,42 @@ final class CpuBackend
       copyIn(copy, memory);
       return copy;
     }
-    var array = new CpuArray(dtype, shape, new Mapped(memory), memory.address(), null);
+    return shown(dtype, memory, true, shape);
+  }
+
+  @Override
+  public @Nullable Array over(DType dtype, MemorySegment memory, long... shape) {
+    if (memory.isReadOnly()) {
+      throw new IllegalArgumentException("an array to be written over read-only memory");
+    }
+    return memory.isNative() ? shown(dtype, memory, false, shape) : null;
+  }
+
+  private static CpuArray shown(
+      DType dtype, MemorySegment memory, boolean readOnly, long... shape) {
+    var block = new Foreign(memory, readOnly);
+    var array = new CpuArray(dtype, shape, block, memory.address(), null);
     sameBytes(array, memory);
     return array;
+  }
+
+  @Override
+  @SuppressWarnings("MustBeClosedChecker") // the block is the memory's, freed with the arena
+  public Array frozenCast(Arena arena, Array from, DType dtype, String identity) {
+    HostShare share = cpu.share();
+    if (share == null || from.size() * dtype.bytes() < SHARED_FROM) {
+      return cast(arena, from, dtype);
+    }
+    HostShare.Block block =
+        share.block(
+            "%s as %s%s".formatted(identity, dtype, Arrays.toString(from.shape())),
+            from.size() * dtype.bytes(),
+            to -> {
+              Array cast = cast(arena, from, dtype);
+              to.accept(CpuArray.ALL.asSlice(CpuArray.of(cast).address(), cast.bytes()));
+              arena.free(cast);
+            });
+    return arena.adopt(cpu.memory().lend(block, dtype, from.shape()));
   }
 
   @Override
@@ -96,15 +135,10 @@ final class CpuBackend
   }
 
   /** Memory of somebody else's; the segment is kept so that it is not unmapped meanwhile. */
-  private record Mapped(MemorySegment memory) implements CpuArray.Block {
+  private record Foreign(MemorySegment memory, boolean isReadOnly) implements CpuArray.Block {
     @Override
     public boolean isLive() {
       return memory.scope().isAlive();
-    }
-
-    @Override
-    public boolean isReadOnly() {
-      return true;
     }
   }
 

@@ -3,6 +3,9 @@ package io.moextend.backend.cpu;
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
+import io.moextend.backend.HostShare;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 
 /** The default backend: oneDNN on Linux x86-64. */
 public final class CpuBackendProvider implements BackendProvider {
@@ -24,7 +27,14 @@ public final class CpuBackendProvider implements BackendProvider {
 
   @Override
   @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the share is closed with the device
   public Backend open(Options options) {
-    return new CpuBackend(new CpuDevice(new OneDnn(LibraryFolder.library()), options.threads()));
+    var library = new OneDnn(LibraryFolder.library());
+    return new CpuBackend(new CpuDevice(library, options.threads(), shared(options.share())));
+  }
+
+  @MustBeClosed
+  private static @Nullable HostShare shared(@Nullable Path folder) {
+    return folder == null ? null : HostShare.open(folder, HostShare.PATIENCE);
   }
 }

@@ -3,7 +3,9 @@ package io.moextend.backend.cpu;
 import io.moextend.array.Arena;
 import io.moextend.array.DType;
 import io.moextend.array.ShapeException;
+import io.moextend.backend.HostShare;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What all kernels of this backend work with.
@@ -22,6 +24,7 @@ final class CpuDevice implements AutoCloseable {
   private final OneDnn library;
   private final PackedLayouts layouts;
   private final Workers workers;
+  private final @Nullable HostShare share;
 
   /** A kernel's work on one row. */
   @FunctionalInterface
@@ -35,7 +38,11 @@ final class CpuDevice implements AutoCloseable {
     void run(Lane lane, long first, int n);
   }
 
-  CpuDevice(OneDnn library, int threads) {
+  /**
+   * @param share where frozen weights are, closed with this; null = in memory of our own
+   */
+  CpuDevice(OneDnn library, int threads, @Nullable HostShare share) {
+    this.share = share;
     this.library = library;
     this.layouts = new PackedLayouts(library);
     this.workers = new Workers(threads, i -> new Lane(i, memory, library));
@@ -47,6 +54,10 @@ final class CpuDevice implements AutoCloseable {
 
   OneDnn library() {
     return library;
+  }
+
+  @Nullable HostShare share() {
+    return share;
   }
 
   PackedLayouts layouts() {
@@ -171,5 +182,8 @@ final class CpuDevice implements AutoCloseable {
     layouts.close();
     library.close();
     memory.close();
+    if (share != null) {
+      share.close();
+    }
   }
 }

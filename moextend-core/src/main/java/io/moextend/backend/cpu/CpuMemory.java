@@ -4,6 +4,7 @@ import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.array.Memory;
 import io.moextend.backend.BackendException;
+import io.moextend.backend.HostShare;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
 import java.lang.foreign.ValueLayout;
@@ -42,9 +43,11 @@ final class CpuMemory implements Memory, AutoCloseable {
 
   private final Map<Long, ArrayDeque<Long>> free = new HashMap<>();
   private final Set<Owned> live = new HashSet<>();
+  private final Set<Lent> lent = new HashSet<>();
   private long freeBytes;
   private long liveBytes;
   private long peakBytes;
+  private long sharedBytes;
   private boolean closed;
 
   /** A block of ours; written under the memory's lock, read by kernels. */
@@ -69,6 +72,33 @@ final class CpuMemory implements Memory, AutoCloseable {
     }
   }
 
+  /** A block that all processes of the host have once. */
+  private static final class Lent implements CpuArray.Block {
+    final HostShare.Block block;
+
+    Lent(HostShare.Block block) {
+      this.block = block;
+    }
+
+    @Override
+    public boolean isLive() {
+      return block.memory().scope().isAlive();
+    }
+
+    @Override
+    public boolean isReadOnly() {
+      return true;
+    }
+  }
+
+  /** An array over a shared block, which is unmapped when the array is freed. */
+  synchronized CpuArray lend(HostShare.Block block, DType dtype, long... shape) {
+    var owner = new Lent(block);
+    lent.add(owner);
+    sharedBytes += block.memory().byteSize();
+    return new CpuArray(dtype, shape, owner, block.memory().address(), null);
+  }
+
   @Override
   public CpuArray allocate(DType dtype, long... shape) {
     long bytes = Math.multiplyExact(Array.sizeOf(shape), dtype.bytes());
@@ -84,6 +114,14 @@ final class CpuMemory implements Memory, AutoCloseable {
 
   @Override
   public synchronized void free(Array base) {
+    if (base.base() == base
+        && base instanceof CpuArray array
+        && array.block() instanceof Lent owner
+        && lent.remove(owner)) {
+      sharedBytes -= owner.block.memory().byteSize();
+      owner.block.close();
+      return;
+    }
     if (base.base() != base
         || !(base instanceof CpuArray array)
         || !(array.block() instanceof Owned block)) {
@@ -148,6 +186,11 @@ final class CpuMemory implements Memory, AutoCloseable {
   }
 
   @Override
+  public synchronized long sharedBytes() {
+    return sharedBytes;
+  }
+
+  @Override
   public synchronized void resetPeak() {
     peakBytes = liveBytes;
   }
@@ -161,6 +204,9 @@ final class CpuMemory implements Memory, AutoCloseable {
       release(block.address);
     }
     live.clear();
+    lent.forEach(owner -> owner.block.close());
+    lent.clear();
+    sharedBytes = 0;
     liveBytes = 0;
     closed = true;
   }

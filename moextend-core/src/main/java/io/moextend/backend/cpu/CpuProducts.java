@@ -9,6 +9,7 @@ import io.moextend.backend.Dispatch;
 import io.moextend.backend.Matrix;
 import io.moextend.backend.MatrixKernels;
 import java.util.List;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Products with weights, cut over the workers by panels of columns and blocks of rows. */
@@ -18,7 +19,13 @@ interface CpuProducts extends MatrixKernels {
   @Override
   @MustBeClosed
   default Matrix matrix(List<Array> parts, boolean frozen) {
-    return new PackedMatrix(cpu(), parts, frozen);
+    return new PackedMatrix(cpu(), parts, frozen, null);
+  }
+
+  @Override
+  @MustBeClosed
+  default Matrix frozenMatrix(List<Array> parts, String identity) {
+    return new PackedMatrix(cpu(), parts, true, identity);
   }
 
   @Override
@@ -158,11 +165,9 @@ interface CpuProducts extends MatrixKernels {
   }
 
   /** One side of each matrix; one nobody was routed to is not packed for it. */
-  private static List<PackedMatrix.@Nullable Side> used(
-      List<PackedMatrix> matrices,
-      int[] offsets,
-      java.util.function.Function<PackedMatrix, PackedMatrix.Side> side) {
-    var sides = new java.util.ArrayList<PackedMatrix.@Nullable Side>();
+  private static List<@Nullable PackedSide> used(
+      List<PackedMatrix> matrices, int[] offsets, Function<PackedMatrix, PackedSide> side) {
+    var sides = new java.util.ArrayList<@Nullable PackedSide>();
     for (int e = 0; e < matrices.size(); e++) {
       sides.add(offsets[e + 1] > offsets[e] ? side.apply(matrices.get(e)) : null);
     }

@@ -3,49 +3,39 @@ package io.moextend.backend.cpu;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.array.ShapeException;
+import io.moextend.backend.HostShare;
 import io.moextend.backend.Matrix;
-import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A stack of weights in the layouts oneDNN wants, cut into panels of columns so that few rows keep
- * many workers busy. A frozen one is packed at once for x Wᵀ and, if ever used so, for dY W; a
- * trainable one when used first after an update.
+ * A stack of weights as oneDNN wants it. A frozen one is packed at once for x Wᵀ and, if ever used
+ * so, for dY W; a trainable one when used first after an update. What a frozen one with an identity
+ * packs is in the host's share, where there is one.
  */
 final class PackedMatrix implements Matrix {
-  private static final int PANEL = 256;
-
-  /**
-   * @param first column of the result
-   * @param memory the packed weights
-   */
-  record Panel(int first, int columns, Gemm.Layout.Packed layout, CpuArray memory) {}
-
-  /**
-   * One of the two products.
-   *
-   * @param inner the sum's length
-   * @param columns the result's width
-   */
-  record Side(int inner, int columns, List<Panel> panels) {}
-
   private final CpuDevice cpu;
   private final List<CpuArray> parts;
   private final boolean frozen;
+  private final @Nullable String identity;
   private final DType type;
   private final DType packedType;
   private final int out;
   private final int in;
-  private final Side forward;
-  private @Nullable Side backward;
+  private final PackedSide.Plan forwardPlan;
+  private @Nullable PackedSide forward;
+  private @Nullable PackedSide backward;
   private boolean forwardStale = true;
   private boolean backwardStale = true;
   private boolean closed;
 
-  PackedMatrix(CpuDevice cpu, List<Array> parts, boolean frozen) {
+  /**
+   * @param identity of frozen values, the same in all processes; null = packed here
+   */
+  PackedMatrix(CpuDevice cpu, List<Array> parts, boolean frozen, @Nullable String identity) {
     this.cpu = cpu;
     this.frozen = frozen;
+    this.identity = identity;
     List<CpuArray> read = parts.stream().map(CpuArray::of).toList();
     this.type = read.getFirst().dtype();
     this.packedType = cpu.multiplied(type);
@@ -56,27 +46,14 @@ final class PackedMatrix implements Matrix {
         throw new ShapeException("parts of one matrix are %s and %s".formatted(type, part.dtype()));
       }
     }
-    this.out = CpuDevice.count(read.stream().mapToLong(p -> p.dim(0)).sum());
-    this.forward = side(in, read.stream().mapToInt(p -> CpuDevice.count(p.dim(0))).toArray());
+    int[] widths = read.stream().mapToInt(p -> CpuDevice.count(p.dim(0))).toArray();
+    this.forwardPlan = PackedSide.Plan.of(cpu, packedType, in, widths);
+    this.out = forwardPlan.columns();
     this.parts = frozen ? List.of() : read;
     if (frozen) {
-      packForward(read);
+      forward = made(forwardPlan, "x Wᵀ", side -> packForward(read, side));
+      forwardStale = false;
     }
-  }
-
-  private Side side(int inner, int... widths) {
-    var panels = new ArrayList<Panel>();
-    int base = 0;
-    for (int width : widths) {
-      for (int first = 0; first < width; first += PANEL) {
-        int columns = Math.min(PANEL, width - first);
-        PackedLayouts.Chosen chosen = cpu.layouts().of(inner, columns, packedType);
-        CpuArray memory = cpu.memory().allocate(DType.U8, chosen.bytes());
-        panels.add(new Panel(base + first, columns, chosen.layout(), memory));
-      }
-      base += width;
-    }
-    return new Side(inner, base, List.copyOf(panels));
   }
 
   DType type() {
@@ -94,63 +71,109 @@ final class PackedMatrix implements Matrix {
   }
 
   /** For x Wᵀ: weights [in, out]. */
-  synchronized Side forward() {
+  synchronized PackedSide forward() {
     requireOpen();
-    if (forwardStale) {
-      packForward(parts);
+    PackedSide side = forward;
+    if (side == null) {
+      side = own(forwardPlan);
+      forward = side;
     }
-    return forward;
+    if (forwardStale) {
+      packForward(parts, side);
+      forwardStale = false;
+    }
+    return side;
   }
 
   /** For dY W: weights [out, in]. */
-  synchronized Side backward() {
+  synchronized PackedSide backward() {
     requireOpen();
-    if (backward == null) {
-      backward = side(out, in);
+    PackedSide side = backward;
+    if (side == null) {
+      PackedSide.Plan plan = PackedSide.Plan.of(cpu, packedType, out, in);
+      side = frozen ? made(plan, "dY W", this::packBackward) : own(plan);
+      backward = side;
+      backwardStale = !frozen;
     }
     if (backwardStale) {
-      packBackward(backward);
+      packBackward(side);
+      backwardStale = false;
     }
-    return backward;
+    return side;
   }
 
-  private void packForward(List<CpuArray> from) {
+  /** Fills a side's panels. */
+  @FunctionalInterface
+  private interface Packing {
+    void into(PackedSide side);
+  }
+
+  private PackedSide own(PackedSide.Plan plan) {
+    return plan.in(cpu.memory().allocate(DType.U8, plan.bytes()));
+  }
+
+  /** A filled side: the host's where it shares, else our own. */
+  @SuppressWarnings("MustBeClosedChecker") // the block is the memory's, freed in close()
+  private PackedSide made(PackedSide.Plan plan, String product, Packing packing) {
+    HostShare share = cpu.share();
+    if (share == null || identity == null || plan.bytes() == 0) {
+      PackedSide side = own(plan);
+      packing.into(side);
+      return side;
+    }
+    // The library may choose another layout for another instruction set or number of threads.
+    String name =
+        "%s packed for %s, %s [%d, %d], isa %s, threads %d"
+            .formatted(
+                identity,
+                product,
+                packedType,
+                out,
+                in,
+                cpu.library().isa(),
+                cpu.library().threads());
+    HostShare.Block block =
+        share.block(
+            name,
+            plan.bytes(),
+            to -> {
+              PackedSide side = own(plan);
+              packing.into(side);
+              to.accept(CpuArray.ALL.asSlice(side.memory().address(), plan.bytes()));
+              cpu.memory().free(side.memory());
+            });
+    return plan.in(cpu.memory().lend(block, DType.U8, plan.bytes()));
+  }
+
+  private void packForward(List<CpuArray> from, PackedSide into) {
     CpuArray whole = stacked(from);
     try {
       var plain = new Gemm.Layout.Plain(1, in);
-      cpu.workers()
-          .run(
-              forward.panels.size(),
-              (lane, i) -> {
-                Panel p = forward.panels.get(i);
-                lane.gemm()
-                    .copy(
-                        new Gemm.Copy(in, p.columns, packedType, plain, p.layout),
-                        whole.address((long) p.first * in),
-                        p.memory.address());
-              });
-      forwardStale = false;
+      into.forPanels(
+          cpu,
+          (lane, p) ->
+              lane.gemm()
+                  .copy(
+                      new Gemm.Copy(in, p.columns(), packedType, plain, p.layout()),
+                      whole.address((long) p.first() * in),
+                      p.address()));
     } finally {
       release(whole, from);
     }
   }
 
-  private void packBackward(Side side) {
+  private void packBackward(PackedSide into) {
     CpuArray whole = frozen ? unpacked() : stacked(parts);
     try {
       var plain = new Gemm.Layout.Plain(in, 1);
-      cpu.workers()
-          .run(
-              side.panels.size(),
-              (lane, i) -> {
-                Panel p = side.panels.get(i);
-                lane.gemm()
-                    .copy(
-                        new Gemm.Copy(out, p.columns, packedType, plain, p.layout),
-                        whole.address(p.first),
-                        p.memory.address());
-              });
-      backwardStale = false;
+      into.forPanels(
+          cpu,
+          (lane, p) ->
+              lane.gemm()
+                  .copy(
+                      new Gemm.Copy(out, p.columns(), packedType, plain, p.layout()),
+                      whole.address(p.first()),
+                      p.address()));
     } finally {
       release(whole, parts);
     }
@@ -182,17 +205,15 @@ final class PackedMatrix implements Matrix {
   private CpuArray unpacked() {
     CpuArray whole = cpu.memory().allocate(packedType, out, in);
     var plain = new Gemm.Layout.Plain(1, in);
-    cpu.workers()
-        .run(
-            forward.panels.size(),
-            (lane, i) -> {
-              Panel p = forward.panels.get(i);
-              lane.gemm()
-                  .copy(
-                      new Gemm.Copy(in, p.columns, packedType, p.layout, plain),
-                      p.memory.address(),
-                      whole.address((long) p.first * in));
-            });
+    forward()
+        .forPanels(
+            cpu,
+            (lane, p) ->
+                lane.gemm()
+                    .copy(
+                        new Gemm.Copy(in, p.columns(), packedType, p.layout(), plain),
+                        p.address(),
+                        whole.address((long) p.first() * in)));
     return whole;
   }
 
@@ -223,9 +244,13 @@ final class PackedMatrix implements Matrix {
       return;
     }
     closed = true;
-    forward.panels.forEach(p -> cpu.memory().free(p.memory));
-    if (backward != null) {
-      backward.panels.forEach(p -> cpu.memory().free(p.memory));
+    free(forward);
+    free(backward);
+  }
+
+  private void free(@Nullable PackedSide side) {
+    if (side != null) {
+      cpu.memory().free(side.memory());
     }
   }
 }

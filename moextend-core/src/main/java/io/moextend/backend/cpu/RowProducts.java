@@ -20,7 +20,7 @@ final class RowProducts {
   private final int inner;
   private final int width;
 
-  private record Block(PackedMatrix.Panel panel, int from, int until) {}
+  private record Block(PackedSide.Panel panel, int from, int until) {}
 
   RowProducts(CpuDevice cpu, CpuArray x, CpuArray out, @Nullable CpuArray bias) {
     this.cpu = cpu;
@@ -35,10 +35,10 @@ final class RowProducts {
    * @param offsets where each group's rows begin, and the end
    * @param sides each group's weights; null only where the group has no rows
    */
-  void run(int[] offsets, List<? extends PackedMatrix.@Nullable Side> sides) {
+  void run(int[] offsets, List<? extends @Nullable PackedSide> sides) {
     var blocks = new ArrayList<Block>();
     for (int g = 0; g < sides.size(); g++) {
-      PackedMatrix.Side side = sides.get(g);
+      PackedSide side = sides.get(g);
       if (side != null) {
         cut(offsets[g], offsets[g + 1] - offsets[g], side, blocks);
       }
@@ -46,9 +46,9 @@ final class RowProducts {
     cpu.workers().run(blocks.size(), (lane, i) -> multiply(lane, blocks.get(i)));
   }
 
-  private static void cut(int first, int rows, PackedMatrix.Side side, List<Block> to) {
+  private static void cut(int first, int rows, PackedSide side, List<Block> to) {
     int pieces = RowBlocks.pieces(rows);
-    for (PackedMatrix.Panel panel : side.panels()) {
+    for (PackedSide.Panel panel : side.panels()) {
       for (int p = 0; p < pieces; p++) {
         to.add(new Block(panel, first + RowBlocks.start(p), first + RowBlocks.end(rows, p)));
       }
@@ -120,7 +120,7 @@ final class RowProducts {
                 bias != null,
                 false),
             source,
-            b.panel.memory().address(),
+            b.panel.address(),
             bias == null ? 0 : bias.address(b.panel.first()),
             result);
   }

@@ -1,0 +1,151 @@
+package io.moextend.cli;
+
+import io.moextend.comm.group.Group;
+import io.moextend.config.ConfigException;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
+import java.nio.channels.OverlappingFileLockException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Comparator;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.stream.Stream;
+
+/**
+ * The folder in memory that the ranks of one host share for one generation. A lock that the kernel
+ * gives up with the process tells whether anybody is left in it, so that what killed runs left can
+ * be swept.
+ */
+final class RankFolder implements AutoCloseable {
+  private static final Path MEMORY = Path.of("/dev/shm");
+  private static final String PREFIX = "moextend-ranks-";
+  private static final String ALIVE = "alive";
+  private static final String OWNER_ALONE = "rwx------";
+
+  private final Path folder;
+  private final FileChannel alive;
+  private final FileLock ours;
+
+  private RankFolder(Path folder, FileChannel alive, FileLock ours) {
+    this.folder = folder;
+    this.alive = alive;
+    this.ours = ours;
+  }
+
+  /**
+   * The same folder for all ranks of this host, and another one for any other start.
+   *
+   * @throws ConfigException where there is no file system in memory
+   */
+  static RankFolder of(Group group) {
+    if (!Files.isDirectory(MEMORY) || !Files.isWritable(MEMORY)) {
+      throw new ConfigException(
+          MEMORY
+              + " is not there or not writable; ranks of one host share memory in it: mount a tmpfs");
+    }
+    try {
+      if (group.environment().localRank() == 0) {
+        sweep();
+      }
+      Path folder = MEMORY.resolve(PREFIX + name(group));
+      Files.createDirectories(
+          folder,
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(OWNER_ALONE)));
+      FileChannel alive =
+          FileChannel.open(
+              folder.resolve(ALIVE),
+              StandardOpenOption.CREATE,
+              StandardOpenOption.READ,
+              StandardOpenOption.WRITE);
+      FileLock ours = alive.lock(0, Long.MAX_VALUE, true);
+      var made = new RankFolder(folder, alive, ours);
+      Files.createDirectories(
+          made.path(),
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(OWNER_ALONE)));
+      return made;
+    } catch (IOException e) {
+      throw new ConfigException(
+          "no folder for the ranks of this host below " + MEMORY + ": " + e, e);
+    }
+  }
+
+  /** By the processes that met: the next start has others. */
+  private static String name(Group group) {
+    var pids = ByteBuffer.allocate(Long.BYTES * group.world());
+    group.cards().forEach(card -> pids.putLong(card.pid()));
+    byte[] signed =
+        group
+            .environment()
+            .token()
+            .sign(
+                group.environment().runId().getBytes(StandardCharsets.UTF_8),
+                group.environment().host().getBytes(StandardCharsets.UTF_8),
+                ByteBuffer.allocate(Integer.BYTES).putInt(group.environment().generation()).array(),
+                pids.array());
+    return HexFormat.of().formatHex(signed, 0, 12);
+  }
+
+  private static void sweep() throws IOException {
+    try (DirectoryStream<Path> found =
+        Files.newDirectoryStream(MEMORY, p -> p.getFileName().toString().startsWith(PREFIX))) {
+      for (Path path : found) {
+        if (Files.isWritable(path) && isLeft(path)) {
+          delete(path);
+        }
+      }
+    }
+  }
+
+  private static boolean isLeft(Path folder) throws IOException {
+    try (FileChannel lock =
+            FileChannel.open(
+                folder.resolve(ALIVE), StandardOpenOption.READ, StandardOpenOption.WRITE);
+        FileLock nobody = lock.tryLock()) {
+      return nobody != null;
+    } catch (OverlappingFileLockException | NoSuchFileException e) {
+      return false; // ours, or just being made or removed
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    List<Path> inside;
+    try (Stream<Path> paths = Files.walk(folder)) {
+      inside = paths.sorted(Comparator.reverseOrder()).toList();
+    }
+    for (Path path : inside) {
+      Files.deleteIfExists(path);
+    }
+  }
+
+  /** For wires and buffers. */
+  Path path() {
+    return folder.resolve("wires");
+  }
+
+  /** Where the frozen weights of this host are; made by who opens it first. */
+  Path share() {
+    return folder.resolve("frozen");
+  }
+
+  /** The last one of the host removes the folder. */
+  @Override
+  public void close() {
+    try {
+      ours.release();
+      alive.close();
+      if (Files.exists(folder) && isLeft(folder)) {
+        delete(folder);
+      }
+    } catch (IOException e) {
+      throw new ConfigException("cannot remove " + folder + ": " + e, e);
+    }
+  }
+}

@@ -1,0 +1,165 @@
+package io.moextend.cli;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.backend.Backend;
+import io.moextend.backend.HostShare;
+import io.moextend.comm.Collective;
+import io.moextend.comm.aeron.Endpoint;
+import io.moextend.comm.aeron.UdpPorts;
+import io.moextend.comm.device.Conversation;
+import io.moextend.comm.device.HostWire;
+import io.moextend.comm.device.LoneWire;
+import io.moextend.comm.group.Group;
+import io.moextend.comm.group.GroupLimits;
+import io.moextend.comm.group.Membership;
+import io.moextend.comm.group.RankEnvironment;
+import io.moextend.train.DistributedSection.Wire;
+import java.net.InetAddress;
+import java.nio.file.Path;
+import java.util.function.BooleanSupplier;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * This process among the ranks of a run: what they talk over and what they share. A run of one
+ * process has {@link #alone}.
+ */
+final class RankGroup implements AutoCloseable {
+  private final @Nullable Collective collective;
+  private final int localWorld;
+  private final @Nullable Path share;
+  private final int generation;
+  private final BooleanSupplier stop;
+  private final Closing closing;
+
+  /** What a group does at its end. */
+  private interface Closing {
+    void close(boolean finished);
+  }
+
+  private boolean finished;
+
+  private RankGroup(
+      @Nullable Collective collective,
+      int localWorld,
+      @Nullable Path share,
+      int generation,
+      BooleanSupplier stop,
+      Closing closing) {
+    this.collective = collective;
+    this.localWorld = localWorld;
+    this.share = share;
+    this.generation = generation;
+    this.stop = stop;
+    this.closing = closing;
+  }
+
+  /**
+   * @param stop whether this process was asked to leave
+   */
+  static RankGroup alone(BooleanSupplier stop) {
+    return new RankGroup(null, 1, null, 0, stop, finished -> {});
+  }
+
+  /**
+   * Ranks that are threads of one process.
+   *
+   * @param collective closed with this
+   */
+  static RankGroup within(Collective collective, BooleanSupplier stop) {
+    return new RankGroup(
+        collective, collective.world(), null, 0, stop, finished -> collective.close());
+  }
+
+  /**
+   * Waits for the other ranks.
+   *
+   * @param asked whether this process was told to leave
+   * @param out hears of ranks that are waited for and of what was dropped
+   */
+  @SuppressWarnings("MustBeClosedChecker") // all is closed with the group, or here on failure
+  static RankGroup join(
+      RankEnvironment environment,
+      GroupLimits limits,
+      Wire wire,
+      BooleanSupplier asked,
+      Consumer<String> out)
+      throws InterruptedException {
+    InetAddress address = environment.localAddress();
+    var udp = new Endpoint(address.getHostAddress(), UdpPorts.free(address));
+    Group group = Membership.join(environment, RankWires.details(udp), limits, out);
+    RankFolder folder = null;
+    try {
+      group.whenLost(why -> LastWords.soon(group.rank(), why));
+      folder = RankFolder.of(group);
+      Collective collective = new RankWires(group, limits, address, folder.path(), out).open(wire);
+      RankFolder opened = folder;
+      return new RankGroup(
+          collective,
+          environment.localWorld(),
+          folder.share(),
+          environment.generation(),
+          () -> asked.getAsBoolean() || group.stopRequested(),
+          finished -> {
+            if (finished) {
+              group.finished();
+            }
+            collective.close();
+            opened.close();
+            group.close();
+          });
+    } catch (RuntimeException e) {
+      group.fail(String.valueOf(e.getMessage()));
+      if (folder != null) {
+        folder.close();
+      }
+      group.close();
+      throw e;
+    }
+  }
+
+  int rank() {
+    return collective == null ? 0 : collective.rank();
+  }
+
+  int world() {
+    return collective == null ? 1 : collective.world();
+  }
+
+  /** Cores of this host for each of its ranks, at least one. */
+  int threads() {
+    return Math.max(1, Runtime.getRuntime().availableProcessors() / localWorld);
+  }
+
+  /** Folder of the {@link HostShare} of this host's ranks; null where a process is alone. */
+  @Nullable Path share() {
+    return share;
+  }
+
+  /** How often the group was started again. */
+  int generation() {
+    return generation;
+  }
+
+  BooleanSupplier stop() {
+    return stop;
+  }
+
+  /** The one thread that talks to the other ranks. Closed before the group. */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the conversation closes its wire
+  Conversation conversation(Backend backend) {
+    Collective known = collective;
+    return new Conversation(known == null ? new LoneWire(backend) : new HostWire(backend, known));
+  }
+
+  /** All was done that was to be done: to {@link #close} is then no failure. */
+  void finished() {
+    finished = true;
+  }
+
+  @Override
+  public void close() {
+    closing.close(finished);
+  }
+}

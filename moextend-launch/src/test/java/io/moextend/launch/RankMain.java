@@ -1,0 +1,62 @@
+package io.moextend.launch;
+
+import io.moextend.comm.PeerLostException;
+import io.moextend.comm.group.Group;
+import io.moextend.comm.group.GroupLimits;
+import io.moextend.comm.group.Membership;
+import io.moextend.comm.group.RankEnvironment;
+
+/**
+ * A rank for tests, as a process: joins its group, then waits in a call for the next rank, or, as
+ * rank 1, computes for ever. Leaves with 4 when asked to, with 5 when another rank is lost.
+ */
+public final class RankMain {
+  private RankMain() {}
+
+  public static void main(String[] args) throws Exception {
+    System.exit(run(args.length > 0 && args[0].equals("once")));
+  }
+
+  private static int run(boolean once) throws InterruptedException {
+    RankEnvironment environment = RankEnvironment.of(System.getenv()).orElseThrow();
+    try (Group group =
+        Membership.join(
+            environment,
+            new byte[] {(byte) environment.rank()},
+            GroupLimits.of(System.getenv()),
+            System.err::println)) {
+      System.out.printf(
+          "joined as %d of %d, generation %d, pid %d, cards %d%n",
+          group.rank(),
+          group.world(),
+          environment.generation(),
+          ProcessHandle.current().pid(),
+          group.cards().size());
+      int code = once ? 0 : work(group);
+      group.finished();
+      return code;
+    } catch (PeerLostException e) {
+      System.out.println("lost: " + e.getMessage());
+      return 5;
+    }
+  }
+
+  private static int work(Group group) throws InterruptedException {
+    try (var signals = Signals.heardBy(name -> group.requestStop())) {
+      boolean computes = group.rank() == 1;
+      if (!computes) {
+        group.vigil().entered(1, "barrier (test)");
+      }
+      while (!group.stopRequested()) {
+        if (computes) {
+          group.requireWhole();
+        } else {
+          group.vigil().waiting((group.rank() + 1) % group.world());
+        }
+        Thread.sleep(5);
+      }
+      System.out.println("told to leave");
+      return 4;
+    }
+  }
+}

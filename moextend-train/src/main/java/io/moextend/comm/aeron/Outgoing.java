@@ -1,0 +1,128 @@
+package io.moextend.comm.aeron;
+
+import io.aeron.ExclusivePublication;
+import io.aeron.Publication;
+import io.moextend.comm.PeerLostException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteBuffer;
+import java.security.SecureRandom;
+import org.agrona.concurrent.UnsafeBuffer;
+import org.jspecify.annotations.Nullable;
+
+/** The stream to one other rank: cuts messages into frames, seals them, offers them to Aeron. */
+final class Outgoing implements AutoCloseable {
+  /** Before the loop looks at what has come in. */
+  private static final int FRAMES_A_TURN = 4;
+
+  private final ExclusivePublication publication;
+  private final Session session;
+  private final int from;
+  private final int to;
+  private final long salt = new SecureRandom().nextLong();
+  private final Seal seal;
+  private final byte[] body;
+  private final byte[] frame;
+  private final ByteBuffer header;
+  private final UnsafeBuffer offered;
+  private @Nullable MemorySegment message;
+  private long sealed; // bytes of the message that are in frames
+  private long sequence;
+  private int waiting; // bytes of a sealed frame that Aeron has not taken yet
+  private boolean wasConnected;
+
+  /**
+   * @param bodyBytes of a whole frame
+   */
+  Outgoing(ExclusivePublication publication, Session session, int from, int to, int bodyBytes) {
+    this.publication = publication;
+    this.session = session;
+    this.from = from;
+    this.to = to;
+    this.seal = new Seal(session.key(from, to, salt));
+    this.body = new byte[bodyBytes];
+    this.frame = new byte[bodyBytes + Frame.OVERHEAD];
+    this.header = ByteBuffer.wrap(frame, 0, Frame.HEADER);
+    this.offered = new UnsafeBuffer(frame);
+  }
+
+  void begin(MemorySegment out) {
+    if (message != null) {
+      throw new IllegalStateException(
+          "rank %d has %d bytes of an earlier message to rank %d not sent; after a failed exchange"
+                  .formatted(from, message.byteSize() - sealed, to)
+              + " the transport can only be closed");
+    }
+    message = out.byteSize() == 0 ? null : out;
+    sealed = 0;
+  }
+
+  /** Whether Aeron has the whole message. */
+  boolean done() {
+    return message == null;
+  }
+
+  /**
+   * @return frames that were taken
+   * @throws PeerLostException where the other has closed its end
+   */
+  int advance() {
+    int taken = 0;
+    while (message != null && taken < FRAMES_A_TURN) {
+      if (waiting == 0 && sealed < message.byteSize()) {
+        sealNext(message);
+      }
+      if (waiting > 0 && !offered()) {
+        break;
+      }
+      taken++;
+      if (sealed == message.byteSize()) {
+        message = null;
+      }
+    }
+    return taken;
+  }
+
+  private void sealNext(MemorySegment out) {
+    int length = (int) Math.min(body.length, out.byteSize() - sealed);
+    MemorySegment.copy(out, ValueLayout.JAVA_BYTE, sealed, body, 0, length);
+    new Frame(length, from, to, session.generation(), salt, sequence, out.byteSize()).write(header);
+    waiting = seal.close(sequence, body, length, frame);
+    sealed += length;
+    sequence++;
+  }
+
+  private boolean offered() {
+    long position = publication.offer(offered, 0, waiting);
+    if (position > 0) {
+      waiting = 0;
+      wasConnected = true;
+      return true;
+    }
+    if (position == Publication.CLOSED || position == Publication.MAX_POSITION_EXCEEDED) {
+      throw new IllegalStateException(
+          "rank %d's stream to rank %d is closed: %s"
+              .formatted(from, to, Publication.errorString(position)));
+    }
+    if (position == Publication.NOT_CONNECTED && wasConnected) {
+      throw new PeerLostException(
+          to, "rank %d has closed its end while rank %d sends to it".formatted(to, from));
+    }
+    wasConnected |= position != Publication.NOT_CONNECTED;
+    return false;
+  }
+
+  /** Where this stream stands, for those who ask whether all of it has arrived. */
+  ExclusivePublication publication() {
+    return publication;
+  }
+
+  int to() {
+    return to;
+  }
+
+  @Override
+  public void close() {
+    publication.close();
+  }
+}

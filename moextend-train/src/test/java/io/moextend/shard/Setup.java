@@ -1,0 +1,41 @@
+package io.moextend.shard;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.DType;
+import io.moextend.backend.Backend;
+import io.moextend.backend.BackendProvider;
+import io.moextend.backend.Backends;
+import io.moextend.shard.ReplicatedOptimizer.Untouched;
+import io.moextend.shard.ShardedOptimizer.Settings;
+
+/** What differs between two tests. Small buckets, so that there are several. */
+record Setup(
+    String name, DType compute, int world, Settings settings, double maxNorm, long bucketBytes) {
+  static Setup of(String backend, DType compute, int world, ZeroStage stage) {
+    var settings = new Settings(stage, Untouched.ZERO_GRADIENT, compute.wide());
+    return new Setup(backend, compute, world, settings, 0, 1024);
+  }
+
+  Setup world(int other) {
+    return new Setup(name, compute, other, settings, maxNorm, bucketBytes);
+  }
+
+  Setup clipped(double norm) {
+    return new Setup(name, compute, world, settings, norm, bucketBytes);
+  }
+
+  Setup payload(DType payload) {
+    var other = new Settings(settings.stage(), settings.untouched(), payload);
+    return new Setup(name, compute, world, other, maxNorm, bucketBytes);
+  }
+
+  Setup untouched(Untouched untouched) {
+    var other = new Settings(settings.stage(), untouched, settings.gradientPayload());
+    return new Setup(name, compute, world, other, maxNorm, bucketBytes);
+  }
+
+  @MustBeClosed
+  Backend open() {
+    return Backends.open(name, new BackendProvider.Options(1, 0));
+  }
+}
