@@ -110,6 +110,23 @@ class BatchLoaderTest {
     assertThat(together).isEqualTo(alone);
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {1, 2, 3, 4, 6, 30})
+  void microBatchesAreTheSameAtAnyNumberOfRanks(int world) {
+    int rounds = 240 / world / 4;
+    List<List<Integer>> ranks = new ArrayList<>();
+    for (int rank = 0; rank < world; rank++) {
+      ranks.add(take(new Share(4, rank, world), Position.START, 2, rounds));
+    }
+    List<Integer> together = new ArrayList<>();
+    for (int round = 0; round < rounds; round++) {
+      for (List<Integer> rank : ranks) {
+        together.addAll(rank.subList(4 * round, 4 * (round + 1)));
+      }
+    }
+    assertThat(together).isEqualTo(take(Share.alone(4), Position.START, 2, 60));
+  }
+
   @Test
   void theOrderOfASeedNeverChanges() {
     assertThat(new SampleOrder(10, 42, true).epoch(0)).containsExactly(WANTED0);

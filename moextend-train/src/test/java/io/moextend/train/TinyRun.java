@@ -7,12 +7,15 @@ import io.moextend.backend.Backends;
 import io.moextend.checkpoint.Fingerprint;
 import io.moextend.optim.AdamW;
 import io.moextend.optim.Schedule;
+import io.moextend.shard.Optimizer;
 import io.moextend.shard.ParameterLayout;
 import io.moextend.shard.ReplicatedOptimizer;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.function.BooleanSupplier;
 import java.util.function.UnaryOperator;
 
 /** Everything of a run, made as a command makes it, around a {@link TinyTask}. */
@@ -21,7 +24,7 @@ final class TinyRun implements AutoCloseable {
 
   final Backend backend;
   final TinyTask task;
-  final ReplicatedOptimizer optimizer;
+  final Optimizer optimizer;
   final CheckpointStore store;
   final Trainer<TinyTask.Rows> trainer;
 
@@ -36,7 +39,9 @@ final class TinyRun implements AutoCloseable {
       UnaryOperator<Objective<TinyTask.Rows>> around,
       List<TinyTask.Rows> evaluation,
       List<TrainingListener> listeners,
-      Peers peers) {
+      Peers peers,
+      BooleanSupplier stop,
+      List<CheckpointPart> more) {
     static Settings of(Path output, int steps, int microBatches, int batch, int saveSteps) {
       return new Settings(
           output,
@@ -48,38 +53,98 @@ final class TinyRun implements AutoCloseable {
           objective -> objective,
           List.of(),
           List.of(new MetricsLog(output, () -> 0)),
-          Peers.NONE);
+          Peers.NONE,
+          () -> false,
+          List.of());
     }
 
-    Settings around(UnaryOperator<Objective<TinyTask.Rows>> wrapped) {
+    Settings around(UnaryOperator<Objective<TinyTask.Rows>> it) {
       return new Settings(
-          output, plan, limit, batch, seed, batches, wrapped, evaluation, listeners, peers);
+          output, plan, limit, batch, seed, batches, it, evaluation, listeners, peers, stop, more);
     }
 
-    Settings limit(int kept) {
+    Settings limit(int it) {
       return new Settings(
-          output, plan, kept, batch, seed, batches, around, evaluation, listeners, peers);
+          output, plan, it, batch, seed, batches, around, evaluation, listeners, peers, stop, more);
     }
 
-    Settings seed(String other) {
+    Settings seed(String it) {
       return new Settings(
-          output, plan, limit, batch, other, batches, around, evaluation, listeners, peers);
+          output,
+          plan,
+          limit,
+          batch,
+          it,
+          batches,
+          around,
+          evaluation,
+          listeners,
+          peers,
+          stop,
+          more);
     }
 
-    Settings batches(BatchSource<TinyTask.Rows> other) {
+    Settings batches(BatchSource<TinyTask.Rows> it) {
       return new Settings(
-          output, plan, limit, batch, seed, other, around, evaluation, listeners, peers);
+          output, plan, limit, batch, seed, it, around, evaluation, listeners, peers, stop, more);
     }
 
-    Settings peers(Peers others) {
+    Settings peers(Peers it) {
       return new Settings(
-          output, plan, limit, batch, seed, batches, around, evaluation, listeners, others);
+          output, plan, limit, batch, seed, batches, around, evaluation, listeners, it, stop, more);
+    }
+
+    Settings stop(BooleanSupplier it) {
+      return new Settings(
+          output,
+          plan,
+          limit,
+          batch,
+          seed,
+          batches,
+          around,
+          evaluation,
+          listeners,
+          peers,
+          it,
+          more);
+    }
+
+    Settings part(CheckpointPart it) {
+      return new Settings(
+          output,
+          plan,
+          limit,
+          batch,
+          seed,
+          batches,
+          around,
+          evaluation,
+          listeners,
+          peers,
+          stop,
+          List.of(it));
     }
 
     Settings evaluating(int every, List<TinyTask.Rows> on, TrainingListener listener) {
       var evaluating = new TrainPlan(plan.steps(), plan.microBatches(), 1, every, plan.saveSteps());
       return new Settings(
-          output, evaluating, limit, batch, seed, batches, around, on, List.of(listener), peers);
+          output,
+          evaluating,
+          limit,
+          batch,
+          seed,
+          batches,
+          around,
+          on,
+          List.of(listener),
+          peers,
+          stop,
+          more);
+    }
+
+    long globalBatch() {
+      return (long) batch * plan.microBatches() * peers.world();
     }
   }
 
@@ -88,23 +153,25 @@ final class TinyRun implements AutoCloseable {
   TinyRun(Settings settings) {
     backend = Backends.open("nd4j", new BackendProvider.Options(1, 0));
     task = new TinyTask(backend, 5);
-    optimizer =
+    Optimizer one =
         new ReplicatedOptimizer(
             backend,
             ParameterLayout.of(task.parameters(), 1),
             AdamW.PUBLISHED,
             Untouched.ZERO_GRADIENT);
+    Peers peers = settings.peers();
+    optimizer =
+        peers.world() == 1 ? one : new SummedOptimizer(backend, one, task.parameters(), peers);
+    var checkpointed = new ArrayList<CheckpointPart>();
+    checkpointed.add(new OptimizerFile(backend, optimizer));
+    checkpointed.add(new TrainedWeights(backend, task.parameters(), BASE));
+    checkpointed.addAll(settings.more());
     store =
-        new CheckpointStore(
-            settings.output(),
-            settings.limit(),
-            List.of(
-                new OptimizerFile(backend, optimizer),
-                new TrainedWeights(backend, task.parameters(), BASE)),
-            settings.peers());
+        new CheckpointStore(settings.output(), settings.limit(), checkpointed, settings.peers());
     var identity = new LinkedHashMap<String, String>();
     identity.put("training.per_device_train_batch_size", "" + settings.batch());
     identity.put("training.seed", settings.seed());
+    identity.put(TrainConfig.GLOBAL_BATCH, "" + settings.globalBatch());
     trainer =
         new Trainer<>(
             new Trainer.Parts<>(
@@ -119,7 +186,7 @@ final class TinyRun implements AutoCloseable {
                 identity,
                 settings.output(),
                 settings.peers(),
-                () -> false,
+                settings.stop(),
                 null),
             settings.plan());
   }

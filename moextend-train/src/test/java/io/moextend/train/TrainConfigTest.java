@@ -221,6 +221,36 @@ class TrainConfigTest {
   }
 
   @Test
+  void ranksAndAccumulationMayChangeAsLongAsTheGlobalBatchDoesNot() {
+    Map<String, String> identity =
+        parse(LEAST, "training.gradient_accumulation_steps=6").identity(1);
+    assertThat(parse(LEAST, "training.gradient_accumulation_steps=2").identity(3))
+        .isEqualTo(identity);
+    assertThat(parse(LEAST, "training.gradient_accumulation_steps=2").identity(2))
+        .isNotEqualTo(identity);
+    assertThat(
+            parse(LEAST, "training.gradient_accumulation_steps=6", "distributed.zero_stage=3")
+                .identity(1))
+        .isEqualTo(identity);
+  }
+
+  @Test
+  void wrongSettingsOfRanksAreRefusedByName() {
+    assertThatThrownBy(() -> parse(LEAST, "distributed.zero_stage=4"))
+        .hasMessageContaining("distributed.zero_stage=4: known are 0, 1, 2 and 3");
+    assertThatThrownBy(() -> parse(LEAST, "distributed.timeout_seconds=30"))
+        .hasMessageContaining(
+            "distributed.timeout_seconds=30: must be at least patience_seconds=60");
+    assertThatThrownBy(() -> parse(LEAST, "distributed.transport=nccl"))
+        .hasMessageContaining("distributed.transport=nccl")
+        .hasMessageContaining("auto, shared_memory, aeron_ipc, aeron_udp");
+    assertThatThrownBy(() -> parse(LEAST, "distributed.bucket_bytes=10"))
+        .hasMessageContaining("distributed.bucket_bytes=10: must be at least 1024");
+    assertThat(parse(LEAST).distributed().shardsFrozen()).isFalse();
+    assertThat(parse(LEAST, "distributed.zero_stage=3").distributed().shardsFrozen()).isTrue();
+  }
+
+  @Test
   void theBalanceLossIsThePublishedOneUnlessToldOtherwise() {
     DecoderConfig extended = HuggingFaceConfig.read(Golden.path("moextend/moextend_ft")).decoder();
     assertThat(parse(LEAST).training().loss(extended))
