@@ -123,6 +123,13 @@ public final class Weight implements AutoCloseable {
     return parameters.stream().mapToLong(Parameter::version).sum();
   }
 
+  /** Makes the packed form of a frozen weight now, where its values are there. */
+  public void prepare() {
+    if (!trains() && parts.stream().noneMatch(Parameter::isPassing)) {
+      matrix();
+    }
+  }
+
   /** Gives back the packed form; it is made again when used next. */
   public void evict() {
     if (matrix != null) {
