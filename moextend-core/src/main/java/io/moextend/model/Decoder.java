@@ -94,18 +94,6 @@ public final class Decoder implements Module, AutoCloseable {
     return weights;
   }
 
-  /**
-   * Packs the layers' frozen weights before their first use. Each rank of a host begins elsewhere,
-   * so that where they share what they pack, each packs its part.
-   */
-  public void prepare(int localRank, int localWorld) {
-    List<Weight> all = layerWeights().stream().flatMap(List::stream).toList();
-    int first = (int) ((long) all.size() * localRank / localWorld);
-    for (int i = 0; i < all.size(); i++) {
-      all.get((first + i) % all.size()).prepare();
-    }
-  }
-
   /** The type activations have. */
   public DType dtype() {
     return embedding.data().dtype();
