@@ -10,6 +10,7 @@ import io.moextend.checkpoint.WeightSource;
 import io.moextend.comm.DirectCollective;
 import io.moextend.comm.InProcessTransport;
 import io.moextend.comm.Patience;
+import io.moextend.comm.Vigil;
 import io.moextend.stage.Stage;
 import io.moextend.train.Progress;
 import io.moextend.train.TrainConfig;
@@ -24,6 +25,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -60,12 +62,13 @@ class WorldsTest {
                 "checkpoints.output_dir=" + output));
     settings.addAll(List.of(more));
     TrainConfig config = TrainConfig.read(work.config(), settings);
-    List<InProcessTransport> wires =
-        InProcessTransport.group(world, rank -> new Patience(rank, Duration.ofMinutes(1)));
+    List<Patience> vigils =
+        IntStream.range(0, world).mapToObj(r -> new Patience(r, Duration.ofMinutes(1))).toList();
+    List<InProcessTransport> wires = InProcessTransport.group(world, vigils::get);
     try (ExecutorService threads = Executors.newFixedThreadPool(world)) {
       var ranks = new ArrayList<Future<Trainer.Ending>>();
       for (InProcessTransport wire : wires) {
-        ranks.add(threads.submit(() -> rank(stage, config, wire)));
+        ranks.add(threads.submit(() -> rank(stage, config, wire, vigils.get(wire.rank()))));
       }
       for (Future<Trainer.Ending> rank : ranks) {
         assertThat(rank.get()).isEqualTo(Trainer.Ending.DONE);
@@ -74,9 +77,10 @@ class WorldsTest {
     return output;
   }
 
-  private static Trainer.Ending rank(String stage, TrainConfig config, InProcessTransport wire) {
+  private static Trainer.Ending rank(
+      String stage, TrainConfig config, InProcessTransport wire, Vigil vigil) {
     var silent = new PrintStream(PrintStream.nullOutputStream());
-    var collective = new DirectCollective(wire, new Patience(wire.rank(), Duration.ofMinutes(1)));
+    var collective = new DirectCollective(wire, vigil);
     try (RankGroup group =
         wire.world() == 1
             ? RankGroup.alone(() -> false)
