@@ -125,8 +125,7 @@ class PackageDirectionTest {
           .and()
           .haveNameNotMatching(COPIES_FOR_CHECKPOINTS)
           .should()
-          .dependOnClassesThat(
-              resideInAPackage("java.lang.foreign..").or(name("sun.misc.Unsafe")))
+          .dependOnClassesThat(resideInAPackage("java.lang.foreign..").or(name("sun.misc.Unsafe")))
           .because("models, ops and the loop see Arrays; their owner is an Arena");
 
   @ArchTest

@@ -104,7 +104,9 @@ final class LaunchOptionsMixin {
           "Seconds of one call among ranks, even where the one waited for is alive (default: 600).")
   private @Nullable Integer collectiveSeconds;
 
-  /** Whether several processes are asked for; false in a process that was started as one of them. */
+  /**
+   * Whether several processes are asked for; false in a process that was started as one of them.
+   */
   boolean asked(Map<String, String> environment) {
     boolean rank = "launcher".equals(environment.get("MOEXTEND_RENDEZVOUS"));
     return !rank && (ranks != null || nodes > 1);

@@ -141,8 +141,7 @@ final class Coordinator implements NodeDesk {
         if (options.hosts().count() > 1) {
           log.accept(
               "node %d (%s, %d ranks) has come, %d of %d"
-                  .formatted(
-                      node.node(), node.host(), node.ranks(), hosts.size(), hosts.wanted()));
+                  .formatted(node.node(), node.host(), node.ranks(), hosts.size(), hosts.wanted()));
         }
       }
       case Event.Said(int node, Line line, Message message) -> {
@@ -308,7 +307,8 @@ final class Coordinator implements NodeDesk {
     Failure failed = failure;
     hosts.tellAll(
         new Message.Finish(
-            code, failed == null ? why : firstLine(failed.why) + (why.isEmpty() ? "" : "; " + why)));
+            code,
+            failed == null ? why : firstLine(failed.why) + (why.isEmpty() ? "" : "; " + why)));
     phase = Phase.OVER;
   }
 

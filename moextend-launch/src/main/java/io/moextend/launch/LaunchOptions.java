@@ -64,8 +64,8 @@ public record LaunchOptions(
    * @param masterAddress of host 0
    * @param masterPort MASTER_PORT of the ranks; the rendezvous is on the port above it. 0 = free
    *     ones, for one host alone
-   * @param bind address on which this host listens; null = the master address on host 0, and on each
-   *     the one that leads there
+   * @param bind address on which this host listens; null = the master address on host 0, and on
+   *     each the one that leads there
    */
   public record Hosts(
       int count, int here, String masterAddress, int masterPort, @Nullable String bind) {

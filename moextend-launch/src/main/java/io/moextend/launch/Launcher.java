@@ -33,10 +33,7 @@ public final class Launcher {
    * @param err gets the rest, and what the launcher says itself
    */
   public Launcher(
-      LaunchOptions options,
-      Map<String, String> environment,
-      PrintStream out,
-      PrintStream err) {
+      LaunchOptions options, Map<String, String> environment, PrintStream out, PrintStream err) {
     this.options = options;
     this.environment = Map.copyOf(environment);
     this.out = out;

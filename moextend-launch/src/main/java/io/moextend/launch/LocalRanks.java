@@ -54,10 +54,7 @@ final class LocalRanks {
       try {
         ranks.add(
             RankProcess.start(
-                rank,
-                options.command(),
-                environment,
-                new RankProcess.Streams(file, out, err)));
+                rank, options.command(), environment, new RankProcess.Streams(file, out, err)));
       } catch (IOException e) {
         ranks.ended(rank, -1, 2, "it could not be started: " + e.getMessage());
       }

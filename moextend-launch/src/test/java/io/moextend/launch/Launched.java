@@ -40,8 +40,7 @@ final class Launched implements AutoCloseable {
 
   static Launched start(Path folder, List<String> command, Map<String, String> environment)
       throws IOException {
-    var builder =
-        new ProcessBuilder(command).redirectErrorStream(true).directory(folder.toFile());
+    var builder = new ProcessBuilder(command).redirectErrorStream(true).directory(folder.toFile());
     builder.environment().keySet().removeIf(name -> name.startsWith("MOEXTEND_"));
     builder.environment().putAll(environment);
     return new Launched(builder.start());

@@ -100,7 +100,10 @@ class LauncherTest {
   @Test
   void eachLineIsWholeAndHasItsRankBeforeIt() throws IOException {
     Ran ran =
-        sh(3, 0, "for i in $(seq 200); do printf 'a%s' $i; printf 'b\\n'; echo e$i >&2; done; printf end");
+        sh(
+            3,
+            0,
+            "for i in $(seq 200); do printf 'a%s' $i; printf 'b\\n'; echo e$i >&2; done; printf end");
     assertThat(ran.code()).isZero();
     assertThat(ran.out().lines().filter(l -> !l.endsWith("end")))
         .hasSize(600)
@@ -124,7 +127,10 @@ class LauncherTest {
   void theFirstRankThatFailsIsNamedWithItsLastWordsAndItsCodeKept() {
     long since = System.nanoTime();
     Ran ran =
-        sh(2, 0, "if [ $RANK = 1 ]; then echo about to fail; echo no such thing >&2; exit 7; fi; exec sleep 60");
+        sh(
+            2,
+            0,
+            "if [ $RANK = 1 ]; then echo about to fail; echo no such thing >&2; exit 7; fi; exec sleep 60");
     assertThat(ran.code()).isEqualTo(7);
     assertThat(ran.err())
         .containsPattern(
@@ -142,8 +148,7 @@ class LauncherTest {
 
   @Test
   void aRankThatOnlyLostAnotherIsNotTheOneNamed() {
-    Ran ran =
-        sh(2, 0, "if [ $RANK = 1 ]; then sleep 0.5; exit 9; fi; echo peer gone; exit 5");
+    Ran ran = sh(2, 0, "if [ $RANK = 1 ]; then sleep 0.5; exit 9; fi; echo peer gone; exit 5");
     assertThat(ran.code()).isEqualTo(9);
     assertThat(ran.err()).contains("ended with code 9").doesNotContain("ended with code 5");
   }
@@ -179,8 +184,7 @@ class LauncherTest {
   void whenNoRestartIsLeftTheCodeIsThatOfTheLastFailure() {
     Ran ran = sh(2, 2, "[ $RANK = 0 ] && exec sleep 60; exit $((10 + TORCHELASTIC_RESTART_COUNT))");
     assertThat(ran.code()).isEqualTo(12);
-    assertThat(ran.err())
-        .contains("restart 1 of 2", "restart 2 of 2", "no restart is left of 2");
+    assertThat(ran.err()).contains("restart 1 of 2", "restart 2 of 2", "no restart is left of 2");
   }
 
   @Test
@@ -230,7 +234,10 @@ class LauncherTest {
   @Test
   void whatARankStartedEndsWithIt() throws Exception {
     Ran ran =
-        sh(2, 0, "if [ $RANK = 1 ]; then sleep 1; exit 7; fi; sleep 300 & echo $! > $FOLDER/child; wait");
+        sh(
+            2,
+            0,
+            "if [ $RANK = 1 ]; then sleep 1; exit 7; fi; sleep 300 & echo $! > $FOLDER/child; wait");
     assertThat(ran.code()).isEqualTo(7);
     Launched.awaitEnd(Long.parseLong(Files.readString(folder.resolve("child")).strip()));
   }

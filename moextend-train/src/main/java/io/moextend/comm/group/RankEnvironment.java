@@ -12,9 +12,9 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Which of the run's ranks this process is, and where the others are found. Read from the words that
- * our launcher, torchrun, Slurm's srun or a Kubernetes Indexed Job set; docs/security.md says where
- * the token comes from.
+ * Which of the run's ranks this process is, and where the others are found. Read from the words
+ * that our launcher, torchrun, Slurm's srun or a Kubernetes Indexed Job set; docs/security.md says
+ * where the token comes from.
  *
  * @param rank of all
  * @param localRank among those of this host
@@ -56,10 +56,7 @@ public record RankEnvironment(
         localRank,
         "must be less than LOCAL_WORLD_SIZE=" + localWorld);
     require(
-        rendezvous.getPort() >= 1,
-        "MASTER_PORT",
-        rendezvous.getPort(),
-        "must be from 1 to 65534");
+        rendezvous.getPort() >= 1, "MASTER_PORT", rendezvous.getPort(), "must be from 1 to 65534");
   }
 
   private static void require(boolean holds, String name, Object value, String mend) {
@@ -125,7 +122,8 @@ public record RankEnvironment(
   }
 
   /**
-   * The token from MOEXTEND_TOKEN or the file MOEXTEND_TOKEN_FILE names; none is needed on loopback.
+   * The token from MOEXTEND_TOKEN or the file MOEXTEND_TOKEN_FILE names; none is needed on
+   * loopback.
    *
    * @param addresses that are listened on or called; nulls are passed over
    * @throws ConfigException where one is not loopback and there is no token
@@ -155,8 +153,6 @@ public record RankEnvironment(
       return Optional.of(Token.of("MOEXTEND_TOKEN", text));
     }
     String file = words.text("MOEXTEND_TOKEN_FILE");
-    return file == null
-        ? Optional.empty()
-        : Optional.of(Token.read(Path.of(file)));
+    return file == null ? Optional.empty() : Optional.of(Token.read(Path.of(file)));
   }
 }

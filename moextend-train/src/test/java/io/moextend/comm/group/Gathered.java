@@ -43,7 +43,18 @@ final class Gathered implements AutoCloseable {
 
   RankEnvironment rank(int rank, int world, int generation, boolean ofLauncher, Token token) {
     return new RankEnvironment(
-        rank, rank, world, world, 0, address(), token, generation, "test", null, ofLauncher, "here");
+        rank,
+        rank,
+        world,
+        world,
+        0,
+        address(),
+        token,
+        generation,
+        "test",
+        null,
+        ofLauncher,
+        "here");
   }
 
   @MustBeClosed

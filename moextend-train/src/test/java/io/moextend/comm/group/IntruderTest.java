@@ -131,7 +131,8 @@ class IntruderTest {
         Channel channel = Channel.call(socket, Gathered.TOKEN, SECONDS)) {
       assertThatThrownBy(() -> channel.write((byte) 1, new byte[Channel.LIMIT + 1]))
           .isInstanceOf(IllegalArgumentException.class);
-      ByteBuffer header = ByteBuffer.allocate(13).putInt(Integer.MAX_VALUE).put((byte) 1).putLong(1);
+      ByteBuffer header =
+          ByteBuffer.allocate(13).putInt(Integer.MAX_VALUE).put((byte) 1).putLong(1);
       socket.getOutputStream().write(header.array());
       assertThat(hungUp(socket)).isTrue();
     }

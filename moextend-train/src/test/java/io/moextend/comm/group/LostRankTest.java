@@ -100,7 +100,8 @@ class LostRankTest {
     Future<Void> zero = waiting(groups.get(0), 1);
     Gathered.await("a word about it", () -> ranks.logged("rank 0 has waited 1 s for rank 1"));
     assertThat(ranks.log)
-        .anyMatch(l -> l.startsWith("call 1, barrier (test): ") && l.contains("is alive and computing"));
+        .anyMatch(
+            l -> l.startsWith("call 1, barrier (test): ") && l.contains("is alive and computing"));
     assertThat(Gathered.failure(zero))
         .isInstanceOf(PeerLostException.class)
         .hasMessageContaining("no call may take longer than 4 s");
@@ -110,7 +111,8 @@ class LostRankTest {
   void ranksEndWhenTheRendezvousIsGone() throws Exception {
     RendezvousServer server = ranks.server(Gathered.LIMITS);
     server.begin(0, 1);
-    Group group = Gathered.got(ranks.join(ranks.rank(0, 1, 0, true, Gathered.TOKEN), Gathered.LIMITS));
+    Group group =
+        Gathered.got(ranks.join(ranks.rank(0, 1, 0, true, Gathered.TOKEN), Gathered.LIMITS));
     var heard = new ConcurrentLinkedQueue<String>();
     group.whenLost(heard::add);
     server.close();

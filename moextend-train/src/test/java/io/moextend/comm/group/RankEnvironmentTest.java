@@ -88,7 +88,9 @@ class RankEnvironmentTest {
   @Test
   void aShellLoopNeedsFourWords() {
     RankEnvironment rank =
-        of(Map.of("RANK", "1", "WORLD_SIZE", "2", "MASTER_ADDR", "127.0.0.1", "MASTER_PORT", "4000"));
+        of(
+            Map.of(
+                "RANK", "1", "WORLD_SIZE", "2", "MASTER_ADDR", "127.0.0.1", "MASTER_PORT", "4000"));
     assertThat(rank.localRank()).isEqualTo(1);
     assertThat(rank.localWorld()).isEqualTo(2);
     assertThat(rank.rendezvous().getPort()).isEqualTo(4000);
@@ -138,14 +140,24 @@ class RankEnvironmentTest {
   @Test
   void slurmOnOneHostStaysOnLoopbackAndNeedsNoToken() {
     RankEnvironment rank =
-        of(SLURM, "SLURM_NNODES", "1", "SLURM_TASKS_PER_NODE", "7", "SLURM_NODEID", "0", "MOEXTEND_TOKEN", "");
+        of(
+            SLURM,
+            "SLURM_NNODES",
+            "1",
+            "SLURM_TASKS_PER_NODE",
+            "7",
+            "SLURM_NODEID",
+            "0",
+            "MOEXTEND_TOKEN",
+            "");
     assertThat(rank.rendezvous().getHostString()).isEqualTo("127.0.0.1");
   }
 
   @Test
   void aBatchScriptAndASingleTaskAreNoRanks() {
     assertThat(
-            RankEnvironment.of(with(SLURM, "SLURM_STEP_ID", "", "SLURM_STEP_NUM_TASKS", "", "SLURM_NTASKS", "7")))
+            RankEnvironment.of(
+                with(SLURM, "SLURM_STEP_ID", "", "SLURM_STEP_NUM_TASKS", "", "SLURM_NTASKS", "7")))
         .isEmpty();
     assertThat(RankEnvironment.of(with(SLURM, "SLURM_STEP_NUM_TASKS", "1"))).isEmpty();
   }

@@ -26,7 +26,11 @@ class WatchdogTest {
     watchdog.beat(
         rank,
         new Doing(
-            sequence, "all-reduce (gradients)", true, Duration.ofMillis((long) (seconds * 1e3)), peer),
+            sequence,
+            "all-reduce (gradients)",
+            true,
+            Duration.ofMillis((long) (seconds * 1e3)),
+            peer),
         at * SECOND);
   }
 
@@ -34,7 +38,11 @@ class WatchdogTest {
     watchdog.beat(
         rank,
         new Doing(
-            sequence, "all-reduce (gradients)", false, Duration.ofMillis((long) (seconds * 1e3)), -1),
+            sequence,
+            "all-reduce (gradients)",
+            false,
+            Duration.ofMillis((long) (seconds * 1e3)),
+            -1),
         at * SECOND);
   }
 
