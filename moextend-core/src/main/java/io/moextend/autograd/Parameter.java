@@ -29,6 +29,7 @@ public final class Parameter implements Tensor {
   private final @Nullable String origin;
   private DType dtype;
   private @Nullable Array data;
+  private @Nullable Array initial;
   private boolean passing;
   private boolean trainable;
   private long version;
@@ -50,6 +51,20 @@ public final class Parameter implements Tensor {
     this.shape = data.shape();
     this.dtype = data.dtype();
     this.origin = origin;
+  }
+
+  /**
+   * One whose values come and go from the start.
+   *
+   * @param initial what they start from, in any floating type, to be read by who takes them over
+   * @param placed the type they will have
+   */
+  public static Parameter passing(
+      String name, Role role, Array initial, DType placed, @Nullable String origin) {
+    var parameter = new Parameter(name, role, initial, origin);
+    parameter.pass(placed);
+    parameter.initial = initial;
+    return parameter;
   }
 
   public String name() {
@@ -101,6 +116,11 @@ public final class Parameter implements Tensor {
     return data;
   }
 
+  /** The values as they were loaded, to be taken over before {@link #pass}. */
+  public Array initial() {
+    return initial == null ? data() : initial;
+  }
+
   /**
    * From now on the values come and go: they are there between {@link #place} and {@link #evict}
    * alone, and not now. Who calls this has taken them over.
@@ -109,6 +129,7 @@ public final class Parameter implements Tensor {
    */
   public void pass(DType placed) {
     passing = true;
+    initial = null;
     dtype = placed;
     evict();
   }

@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  * Llama.
  */
 final class DecoderNames {
+  private static final String LAYERS = "model.layers.";
+
   private final ParameterFactory from;
   private final DecoderConfig config;
 
@@ -29,8 +31,13 @@ final class DecoderNames {
     this.config = config;
   }
 
+  /** True for what belongs to one of the decoder's layers. */
+  static boolean inLayer(String name) {
+    return name.startsWith(LAYERS);
+  }
+
   DecoderLayer layer(int index) {
-    String prefix = "model.layers." + index;
+    String prefix = LAYERS + index;
     return new DecoderLayer(
         norm(prefix + ".input_layernorm.weight"),
         attention(prefix + ".self_attn"),

@@ -33,6 +33,7 @@ public final class LoadedParameters implements ParameterFactory {
   private final Set<Role> trained;
   private final ParameterFactory fresh;
   private final Set<Role> mayBeFresh;
+  private final Set<Role> sharded;
   private final Set<String> read = new HashSet<>();
   private final List<String> initialised = new ArrayList<>();
 
@@ -50,6 +51,24 @@ public final class LoadedParameters implements ParameterFactory {
       Set<Role> trained,
       ParameterFactory fresh,
       Set<Role> mayBeFresh) {
+    this(source, backend, arena, dtype, trained, fresh, mayBeFresh, Set.of());
+  }
+
+  /**
+   * As above, for ranks that share layers.
+   *
+   * @param sharded roles whose matrices in decoder layers come and go: they are left as the file
+   *     has them, for who shards them to take over
+   */
+  public LoadedParameters(
+      WeightSource source,
+      Backend backend,
+      Arena arena,
+      DType dtype,
+      Set<Role> trained,
+      ParameterFactory fresh,
+      Set<Role> mayBeFresh,
+      Set<Role> sharded) {
     this.source = source;
     this.backend = backend;
     this.arena = arena;
@@ -57,6 +76,7 @@ public final class LoadedParameters implements ParameterFactory {
     this.trained = trained;
     this.fresh = fresh;
     this.mayBeFresh = mayBeFresh;
+    this.sharded = sharded;
   }
 
   @Override
@@ -88,14 +108,23 @@ public final class LoadedParameters implements ParameterFactory {
           "%s: tensor %s is %s; weights must be floating"
               .formatted(source.origin(), name, data.dtype()));
     }
-    String origin = source.origin() + ": " + name;
-    var parameter = new Parameter(name, role, placed(data, trained.contains(role), origin), origin);
+    Parameter parameter = placed(data, role);
     parameter.trainable(trained.contains(role));
     return parameter;
   }
 
-  private Array placed(TensorData data, boolean writable, String origin) {
+  private Parameter placed(TensorData data, Role role) {
+    String name = data.name();
+    String origin = source.origin() + ": " + name;
     Array wrapped = backend.wrap(arena, data.dtype(), data.bytes(), data.shape());
+    boolean passes =
+        sharded.contains(role) && data.shape().length > 1 && DecoderNames.inLayer(name);
+    return passes
+        ? Parameter.passing(name, role, wrapped, dtype, origin)
+        : new Parameter(name, role, kept(data, wrapped, trained.contains(role), origin), origin);
+  }
+
+  private Array kept(TensorData data, Array wrapped, boolean writable, String origin) {
     if (data.dtype() != dtype) {
       Array converted =
           writable

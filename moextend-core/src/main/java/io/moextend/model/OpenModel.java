@@ -33,6 +33,25 @@ public final class OpenModel implements AutoCloseable {
    * @param seed of a projector that the checkpoint does not have
    */
   @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
+  public static OpenModel of(
+      WeightSource source,
+      DecoderConfig config,
+      Backend backend,
+      DType dtype,
+      Set<Role> trained,
+      long seed) {
+    return of(source, config, backend, dtype, trained, seed, Set.of());
+  }
+
+  /**
+   * As {@link #of(WeightSource, DecoderConfig, Backend, DType, Set, long)}, for ranks that share
+   * layers.
+   *
+   * @param sharded roles whose matrices in decoder layers come and go; the model runs only once
+   *     somebody has taken them over
+   */
+  @MustBeClosed
   @SuppressWarnings(
       "MustBeClosedChecker") // the arena is closed with the model, or below on failure
   public static OpenModel of(
@@ -41,14 +60,15 @@ public final class OpenModel implements AutoCloseable {
       Backend backend,
       DType dtype,
       Set<Role> trained,
-      long seed) {
+      long seed,
+      Set<Role> sharded) {
     Arena arena = backend.arena("weights");
     try {
       var fresh =
           new FreshParameters(backend, arena, dtype, trained, config.initializerRange(), seed);
       var from =
           new LoadedParameters(
-              source, backend, arena, dtype, trained, fresh, Set.of(Role.PROJECTOR));
+              source, backend, arena, dtype, trained, fresh, Set.of(Role.PROJECTOR), sharded);
       var decoder = new Decoder(from, config);
       from.requireAllRead();
       return new OpenModel(source, arena, decoder, from.initialised());

@@ -123,6 +123,22 @@ public final class Weight implements AutoCloseable {
     return parameters.stream().mapToLong(Parameter::version).sum();
   }
 
+  /**
+   * Packs those that are frozen before their first use. Each rank of a host begins elsewhere, so
+   * that where they share what they pack, each packs its part.
+   *
+   * @param all in the same order on every rank
+   */
+  public static void prepare(List<Weight> all, int localRank, int localWorld) {
+    int first = (int) ((long) all.size() * localRank / localWorld);
+    for (int i = 0; i < all.size(); i++) {
+      Weight weight = all.get((first + i) % all.size());
+      if (!weight.trains() && weight.parts.stream().noneMatch(Parameter::isPassing)) {
+        weight.matrix();
+      }
+    }
+  }
+
   /** Gives back the packed form; it is made again when used next. */
   public void evict() {
     if (matrix != null) {

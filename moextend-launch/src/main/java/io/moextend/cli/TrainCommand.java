@@ -2,6 +2,7 @@ package io.moextend.cli;
 
 import io.moextend.comm.group.GroupLimits;
 import io.moextend.comm.group.RankEnvironment;
+import io.moextend.launch.Launcher;
 import io.moextend.stage.Stage;
 import io.moextend.train.Progress;
 import io.moextend.train.TrainConfig;
@@ -13,8 +14,12 @@ import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
 import sun.misc.Signal;
 
 /** One stage of training. */
@@ -58,8 +63,15 @@ final class TrainCommand implements Callable<Integer> {
   @Option(names = "--quiet", description = "No progress.")
   private boolean quiet;
 
+  @Mixin private final LaunchOptionsMixin launch = new LaunchOptionsMixin();
+
+  @Spec private @Nullable CommandSpec spec;
+
   @Override
   public Integer call() {
+    if (launch.asked(System.getenv())) {
+      return launched();
+    }
     Progress.Display display =
         quiet
             ? Progress.Display.QUIET
@@ -78,6 +90,19 @@ final class TrainCommand implements Callable<Integer> {
         case STOPPED -> STOPPED;
       };
     }
+  }
+
+  /** This command again as each of the ranks; here nothing of a model is loaded. */
+  private int launched() {
+    List<String> words =
+        spec == null ? List.of() : spec.commandLine().getParent().getParseResult().originalArgs();
+    Path logs = TrainConfig.read(config, overrides).checkpoints().outputDir().resolve("logs");
+    return new Launcher(
+            launch.options(OwnCommand.with(words), logs, System.getenv()),
+            System.getenv(),
+            System.out,
+            System.err)
+        .run();
   }
 
   private static RankGroup group(TrainConfig config, BooleanSupplier asked) {

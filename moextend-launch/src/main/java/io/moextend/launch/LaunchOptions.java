@@ -46,6 +46,7 @@ public record LaunchOptions(
     if (grace.isNegative()) {
       throw new ConfigException("--grace", grace.toSeconds(), "must not be negative");
     }
+    hosts.requireReachable();
     if (token == null && !hosts.withinLoopback()) {
       throw new ConfigException(
           ("--master-addr %s%s is not loopback and the run has no token: anybody who reaches the port"
@@ -82,6 +83,13 @@ public record LaunchOptions(
       }
       if (masterPort == 0 && count > 1) {
         throw new ConfigException("--master-port", 0, "several hosts have to agree on a port");
+      }
+    }
+
+    /** Refuses a name by which host 0 would listen where no other can call. */
+    void requireReachable() {
+      if (count > 1 && here == 0 && bind == null) {
+        RankEnvironment.requireReachable("--master-addr", masterAddress);
       }
     }
 

@@ -20,18 +20,21 @@ public final class RankMain {
   private static int run(boolean once) throws InterruptedException {
     RankEnvironment environment = RankEnvironment.of(System.getenv()).orElseThrow();
     try (Group group =
-        Membership.join(
-            environment,
-            new byte[] {(byte) environment.rank()},
-            GroupLimits.of(System.getenv()),
-            System.err::println)) {
-      System.out.printf(
-          "joined as %d of %d, generation %d, pid %d, cards %d%n",
-          group.rank(),
-          group.world(),
-          environment.generation(),
-          ProcessHandle.current().pid(),
-          group.cards().size());
+            Membership.join(
+                environment,
+                new byte[] {(byte) environment.rank()},
+                GroupLimits.of(System.getenv()),
+                System.err::println);
+        var signals = Signals.heardBy(name -> group.requestStop())) {
+      String joined =
+          "joined as %d of %d, generation %d, pid %d, cards %d"
+              .formatted(
+                  group.rank(),
+                  group.world(),
+                  environment.generation(),
+                  ProcessHandle.current().pid(),
+                  group.cards().size());
+      System.out.println(joined);
       int code = once ? 0 : work(group);
       group.finished();
       return code;
@@ -42,21 +45,19 @@ public final class RankMain {
   }
 
   private static int work(Group group) throws InterruptedException {
-    try (var signals = Signals.heardBy(name -> group.requestStop())) {
-      boolean computes = group.rank() == 1;
-      if (!computes) {
-        group.vigil().entered(1, "barrier (test)");
-      }
-      while (!group.stopRequested()) {
-        if (computes) {
-          group.requireWhole();
-        } else {
-          group.vigil().waiting((group.rank() + 1) % group.world());
-        }
-        Thread.sleep(5);
-      }
-      System.out.println("told to leave");
-      return 4;
+    boolean computes = group.rank() == 1;
+    if (!computes) {
+      group.vigil().entered(1, "barrier (test)");
     }
+    while (!group.stopRequested()) {
+      if (computes) {
+        group.requireWhole();
+      } else {
+        group.vigil().waiting((group.rank() + 1) % group.world());
+      }
+      Thread.sleep(5);
+    }
+    System.out.println("told to leave");
+    return 4;
   }
 }

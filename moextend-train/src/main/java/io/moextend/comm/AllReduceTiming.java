@@ -3,6 +3,7 @@ package io.moextend.comm;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -107,18 +108,20 @@ public final class AllReduceTiming {
   }
 
   /**
-   * Microseconds of one barrier, the mean over many.
+   * Microseconds of one barrier, the median of many.
    *
    * @param repetitions after as many for warming up
    */
-  public static double barrierMicros(Collective collective, int repetitions) {
-    for (int i = 0; i < repetitions; i++) {
-      collective.barrier("warm-up");
+  public static double barrierMicros(Collective ranks, int repetitions) {
+    var nanos = new long[repetitions];
+    for (int i = -repetitions; i < repetitions; i++) {
+      long start = System.nanoTime();
+      ranks.barrier("timing");
+      if (i >= 0) {
+        nanos[i] = System.nanoTime() - start;
+      }
     }
-    long start = System.nanoTime();
-    for (int i = 0; i < repetitions; i++) {
-      collective.barrier("timing");
-    }
-    return (System.nanoTime() - start) / 1e3 / repetitions;
+    Arrays.sort(nanos);
+    return nanos[repetitions / 2] / 1e3;
   }
 }

@@ -10,10 +10,15 @@ import java.util.function.IntConsumer;
 final class IdleTurns {
   private static final int SPINS = 200;
   private static final int YIELDS = 2_000;
-  private static final long SLEEP_NANOS = 50_000;
+  private static final long LEAST_SLEEP_NANOS = 50_000;
+  private static final long MOST_SLEEP_NANOS = 1_000_000;
+
+  /** Sleeps last this part of the time already waited: little is lost, little is burnt. */
+  private static final int SHARE = 16;
 
   private final IntConsumer waiting;
   private int turns;
+  private long since;
 
   /**
    * @param waiting {@link Vigil#waiting}, or what leads to it
@@ -37,9 +42,11 @@ final class IdleTurns {
     waiting.accept(peer);
     if (turns < SPINS + YIELDS) {
       turns++;
+      since = System.nanoTime();
       Thread.yield();
     } else {
-      LockSupport.parkNanos(this, SLEEP_NANOS);
+      long waited = System.nanoTime() - since;
+      LockSupport.parkNanos(this, Math.clamp(waited / SHARE, LEAST_SLEEP_NANOS, MOST_SLEEP_NANOS));
     }
   }
 

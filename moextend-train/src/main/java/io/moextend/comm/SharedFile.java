@@ -50,7 +50,12 @@ final class SharedFile {
   static MemorySegment create(Path file, long bytes, Arena arena) {
     var ours = PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rw-------"));
     try (FileChannel channel = FileChannel.open(file, CREATE, ours)) {
-      fill(file, channel, bytes);
+      try {
+        fill(file, channel, bytes);
+      } catch (IOException e) {
+        Files.delete(file);
+        throw e;
+      }
       return channel.map(FileChannel.MapMode.READ_WRITE, 0, bytes, arena);
     } catch (IOException e) {
       throw new UncheckedIOException(e.getMessage(), e);

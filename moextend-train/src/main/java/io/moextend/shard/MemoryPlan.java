@@ -3,7 +3,9 @@ package io.moextend.shard;
 import io.moextend.array.DType;
 
 /**
- * Bytes that {@link ShardedOptimizer} takes on one rank, as long as it lives.
+ * Bytes that {@link ShardedOptimizer} takes on one rank, as long as it lives; on a device that does
+ * not work on the host's memory in place, what is exchanged takes as much on the host besides. Not
+ * counted: gradients that come ahead of their turn, such as a tied head's, until that comes.
  *
  * @param gradients sums of gradients; where they are exchanged in place, buffers of the collective
  * @param masters wide copies of what this rank updates

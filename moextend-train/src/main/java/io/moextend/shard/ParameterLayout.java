@@ -127,6 +127,11 @@ public final class ParameterLayout {
     return new ParameterLayout(pen.buckets, shards, dtype);
   }
 
+  /** Of each unit's parameters those that train; a unit without any stays, empty. */
+  public static List<List<Parameter>> trained(List<List<Parameter>> units) {
+    return units.stream().map(u -> u.stream().filter(Parameter::requiresGrad).toList()).toList();
+  }
+
   private static DType requireAlike(List<Parameter> parameters) {
     if (parameters.isEmpty()) {
       throw new ConfigException(

@@ -74,6 +74,21 @@ public final class ShardedOptimizer implements Optimizer {
       ParameterLayout layout,
       UpdateRule rule,
       Settings settings) {
+    this(backend, conversation, layout, rule, settings, WeightPieces.NONE);
+  }
+
+  /**
+   * @param pieces of buckets whose weights no rank has whole; their new weights go there alone
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the arena is closed with this
+  public ShardedOptimizer(
+      Backend backend,
+      Conversation conversation,
+      ParameterLayout layout,
+      UpdateRule rule,
+      Settings settings,
+      WeightPieces pieces) {
     require(conversation, layout, rule, settings);
     this.backend = backend;
     this.conversation = conversation;
@@ -86,10 +101,19 @@ public final class ShardedOptimizer implements Optimizer {
     this.share = Holding.piece(layout, conversation.rank());
     this.held = shares ? share : Holding.whole(layout);
     this.gradients = exchange();
-    this.gathering = shares ? new WeightGathering(backend, conversation, layout, held) : null;
+    this.gathering =
+        shares ? new WeightGathering(backend, conversation, layout, held, pieces) : null;
     this.masters = zeros();
     rule.stateNames().forEach(name -> state.add(zeros()));
-    for (Part part : parts(held)) {
+    layout.buckets().forEach(bucket -> takeMasters(bucket, pieces.of(bucket)));
+  }
+
+  private void takeMasters(Bucket bucket, @Nullable Array piece) {
+    if (piece != null) {
+      backend.copyInto(held.of(masters, bucket), piece);
+      return;
+    }
+    for (Part part : held.parts(bucket)) {
       backend.copyInto(held.of(masters, part, layout), weights(part));
     }
   }
@@ -265,6 +289,7 @@ public final class ShardedOptimizer implements Optimizer {
   /** Waits for what is under way first. */
   @Override
   public void close() {
+    conversation.owe(() -> {});
     conversation.quiet();
     gradients.close();
     if (gathering != null) {

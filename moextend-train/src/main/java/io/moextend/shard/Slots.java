@@ -22,10 +22,16 @@ final class Slots implements AutoCloseable {
   }
 
   /** A collective call, as every rank makes it. */
-  @SuppressWarnings("MustBeClosedChecker") // closed with this
   Slots(Conversation conversation, String name, ParameterLayout layout, DType dtype) {
-    for (int i = 0; i < count(layout); i++) {
-      slots.add(new Slot(conversation.flat(name + "." + i, dtype, layout.longestBucket())));
+    this(conversation, name, layout.buckets(), dtype);
+  }
+
+  /** For some of a layout's buckets. A collective call. */
+  @SuppressWarnings("MustBeClosedChecker") // closed with this
+  Slots(Conversation conversation, String name, List<ParameterLayout.Bucket> buckets, DType dtype) {
+    long longest = buckets.stream().mapToLong(ParameterLayout.Bucket::length).max().orElse(0);
+    for (int i = 0; i < Math.min(2, buckets.size()); i++) {
+      slots.add(new Slot(conversation.flat(name + "." + i, dtype, longest)));
     }
   }
 

@@ -7,6 +7,7 @@ import io.moextend.comm.device.Conversation;
 import io.moextend.shard.ParameterLayout.Bucket;
 import io.moextend.shard.ParameterLayout.Range;
 import io.moextend.shard.ParameterLayout.Slice;
+import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 
@@ -19,15 +20,22 @@ final class WeightGathering implements AutoCloseable {
   private final Conversation conversation;
   private final ParameterLayout layout;
   private final Holding holding;
+  private final WeightPieces pieces;
   private final Slots slots;
 
   WeightGathering(
-      Backend backend, Conversation conversation, ParameterLayout layout, Holding holding) {
+      Backend backend,
+      Conversation conversation,
+      ParameterLayout layout,
+      Holding holding,
+      WeightPieces pieces) {
     this.backend = backend;
     this.conversation = conversation;
     this.layout = layout;
     this.holding = holding;
-    this.slots = new Slots(conversation, "weights", layout, layout.compute());
+    this.pieces = pieces;
+    List<Bucket> whole = layout.buckets().stream().filter(b -> pieces.of(b) == null).toList();
+    this.slots = new Slots(conversation, "weights", whole, layout.compute());
   }
 
   /**
@@ -38,6 +46,11 @@ final class WeightGathering implements AutoCloseable {
   void run(Array masters, Consumer<Bucket> update, Predicate<Slice> changed) {
     for (Bucket bucket : layout.buckets()) {
       update.accept(bucket);
+      Array piece = pieces.of(bucket);
+      if (piece != null) { // gathered when its layer runs
+        backend.copyInto(piece, holding.of(masters, bucket));
+        continue;
+      }
       Slots.Slot slot = slots.next();
       Range own = holding.range(bucket);
       backend.copyInto(bucket.of(slot.array(), own), holding.of(masters, bucket));

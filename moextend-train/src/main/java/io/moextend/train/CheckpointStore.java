@@ -30,13 +30,28 @@ public final class CheckpointStore {
   private final List<CheckpointPart> parts;
   private final Peers peers;
   private final Together together;
+  private final WholeWeights weights;
 
   /**
    * @param limit checkpoints kept; null = all
    */
   public CheckpointStore(
       Path output, @Nullable Integer limit, List<CheckpointPart> parts, Peers peers) {
+    this(output, limit, parts, peers, WholeWeights.ALWAYS);
+  }
+
+  /**
+   * @param limit checkpoints kept; null = all
+   * @param weights what is saved is saved within
+   */
+  public CheckpointStore(
+      Path output,
+      @Nullable Integer limit,
+      List<CheckpointPart> parts,
+      Peers peers,
+      WholeWeights weights) {
     this.output = output;
+    this.weights = weights;
     this.limit = limit;
     this.parts = List.copyOf(parts);
     this.peers = peers;
@@ -52,6 +67,11 @@ public final class CheckpointStore {
    */
   public Path save(RunState state) {
     Path target = output.resolve("checkpoint-" + state.step());
+    weights.during(() -> save(state, target));
+    return target;
+  }
+
+  private void save(RunState state, Path target) {
     if (peers.rank() == 0) {
       try (var folder = together.call("making " + target, () -> AtomicFolder.create(target))) {
         saveParts(folder.path());
@@ -62,7 +82,6 @@ public final class CheckpointStore {
       saveParts(target.resolveSibling(target.getFileName() + ".incomplete"));
       together.run("finishing " + target, () -> {});
     }
-    return target;
   }
 
   private void saveParts(Path folder) {

@@ -32,7 +32,7 @@ public abstract class CollectiveContract {
 
   protected abstract Stream<Wiring> wirings();
 
-  Stream<Wiring> several() {
+  protected Stream<Wiring> several() {
     return wirings().filter(w -> w.world() > 1);
   }
 
@@ -157,7 +157,7 @@ public abstract class CollectiveContract {
           RankThreads.failures(
               wiring,
               folder,
-              Duration.ofMillis(700),
+              Duration.ofMillis(500),
               collective -> {
                 try (Buffer buffer = collective.buffer("b", 4000)) {
                   collective.barrier("all are there");

@@ -23,6 +23,10 @@ class ShardedOptimizerTest {
 
   private static final int STEPS = 20;
 
+  /** Those that differ in what is trained. */
+  private static final List<ZeroStage> STAGES =
+      List.of(ZeroStage.NONE, ZeroStage.OPTIMIZER, ZeroStage.GRADIENTS);
+
   private static final AdamW RULE = new AdamW(0.9, 0.99, 1e-8, 0.1);
 
   /** Weights after training with the oracle on the global batch, in micro-batches. */
@@ -76,9 +80,9 @@ class ShardedOptimizerTest {
     "nd4j, F32, 3"
   })
   void weightsAreTheOraclesBitForBitWhereSumsAreExact(String backend, DType compute, int world) {
-    for (ZeroStage stage : ZeroStage.values()) {
+    double[] wanted = oracle(Setup.of(backend, compute, world, ZeroStage.NONE));
+    for (ZeroStage stage : STAGES) {
       Setup setup = Setup.of(backend, compute, world, stage);
-      double[] wanted = oracle(setup);
       for (double[] weights : train(setup, 2)) {
         assertThat(weights).as("%s", setup).isEqualTo(wanted);
       }
@@ -86,22 +90,27 @@ class ShardedOptimizerTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"cpu, F32, 1e-6", "nd4j, F64, 1e-13"})
-  void clippedWeightsAreTheOracles(String backend, DType compute, double tolerance) {
-    for (int world = 1; world <= 4; world++) {
-      Setup none = Setup.of(backend, compute, world, ZeroStage.NONE).clipped(0.5);
-      double[] wanted = oracle(none);
-      List<double[]> first = train(none, 1);
-      for (int i = 0; i < wanted.length; i++) {
-        assertThat(first.getFirst()[i])
-            .as("world %d, element %d", world, i)
-            .isCloseTo(wanted[i], within(tolerance * Math.max(1e-2, Math.abs(wanted[i]))));
-      }
-      for (ZeroStage stage : ZeroStage.values()) {
-        Setup setup = Setup.of(backend, compute, world, stage).clipped(0.5);
-        for (double[] weights : train(setup, 1)) {
-          assertThat(weights).as("%s", setup).isEqualTo(first.getFirst());
-        }
+  @CsvSource({
+    "cpu, F32, 1, 1e-6",
+    "cpu, F32, 2, 1e-6",
+    "cpu, F32, 3, 1e-6",
+    "cpu, F32, 4, 1e-6",
+    "nd4j, F64, 2, 1e-13",
+    "nd4j, F64, 3, 1e-13"
+  })
+  void clippedWeightsAreTheOracles(String backend, DType compute, int world, double tolerance) {
+    Setup none = Setup.of(backend, compute, world, ZeroStage.NONE).clipped(0.5);
+    double[] wanted = oracle(none);
+    List<double[]> first = train(none, 1);
+    for (int i = 0; i < wanted.length; i++) {
+      assertThat(first.getFirst()[i])
+          .as("element %d", i)
+          .isCloseTo(wanted[i], within(tolerance * Math.max(1e-2, Math.abs(wanted[i]))));
+    }
+    for (ZeroStage stage : STAGES) {
+      Setup setup = Setup.of(backend, compute, world, stage).clipped(0.5);
+      for (double[] weights : train(setup, 1)) {
+        assertThat(weights).as("%s", setup).isEqualTo(first.getFirst());
       }
     }
   }
@@ -116,7 +125,7 @@ class ShardedOptimizerTest {
       assertThat(first[i]).as("element %d", i).isCloseTo(wanted[i], within(0.05));
     }
     assertThat(first).isNotEqualTo(wanted);
-    for (ZeroStage stage : ZeroStage.values()) {
+    for (ZeroStage stage : STAGES) {
       Setup setup = Setup.of("cpu", compute, world, stage).payload(DType.BF16);
       for (double[] weights : train(setup, 1)) {
         assertThat(weights).as("%s", setup).isEqualTo(first);

@@ -73,6 +73,7 @@ final class Watched implements Collective {
   /** Of which a test sees when it is closed. */
   private final class Counted implements Buffer {
     private final Buffer buffer;
+    private boolean open = true;
 
     Counted(Buffer buffer) {
       this.buffer = buffer;
@@ -91,7 +92,10 @@ final class Watched implements Collective {
 
     @Override
     public void close() {
-      bytes -= buffer.bytes();
+      if (open) {
+        bytes -= buffer.bytes();
+      }
+      open = false;
       buffer.close();
     }
   }

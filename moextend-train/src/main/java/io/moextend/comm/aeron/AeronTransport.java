@@ -102,6 +102,7 @@ public final class AeronTransport implements Transport {
         return;
       }
       if (work == 0) {
+        streams.attachToNewcomers();
         vigil.waiting(received ? to : from);
       }
       idle.idle(work);

@@ -16,6 +16,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.agrona.CloseHelper;
+import org.agrona.IoUtil;
 import org.agrona.concurrent.BackoffIdleStrategy;
 import org.jspecify.annotations.Nullable;
 
@@ -58,11 +59,13 @@ final class EmbeddedDriver implements AutoCloseable {
     if (gate != null) {
       context.receiveChannelEndpointSupplier(gate);
     }
-    MediaDriver driver = MediaDriver.launchEmbedded(change.apply(context));
+    MediaDriver driver = null;
     try {
+      driver = MediaDriver.launchEmbedded(change.apply(context));
       return new EmbeddedDriver(driver, connect(folder, tuning, report));
     } catch (RuntimeException e) {
       CloseHelper.quietClose(driver);
+      IoUtil.delete(folder.toFile(), true);
       throw e;
     }
   }
@@ -77,12 +80,15 @@ final class EmbeddedDriver implements AutoCloseable {
             .errorHandler(e -> report.accept("aeron client of " + folder + ": " + e)));
   }
 
-  /** Whether a driver of this user's lives in the folder. */
-  static boolean isUp(Path folder) {
+  /**
+   * Whether a driver of this user's lives in the folder.
+   *
+   * @param own folder of this rank's driver
+   */
+  static boolean isUp(Path folder, Path own) {
     Path file = folder.resolve("cnc.dat");
     try {
-      return Files.exists(file)
-          && Files.getOwner(folder).equals(Files.getOwner(folder.getParent()));
+      return Files.exists(file) && Files.getOwner(folder).equals(Files.getOwner(own));
     } catch (IOException e) {
       throw new AeronTransportException("cannot look into " + folder + ": " + e.getMessage(), e);
     }

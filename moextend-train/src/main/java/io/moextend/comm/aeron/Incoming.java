@@ -97,13 +97,18 @@ final class Incoming implements AutoCloseable {
   }
 
   private @Nullable Image image() {
-    if (image == null) {
-      if (subscription == null) {
-        subscription = source.get();
-      }
-      image = subscription == null ? null : subscription.imageBySessionId(sessionId);
+    if (image == null && attached() && subscription != null) {
+      image = subscription.imageBySessionId(sessionId);
     }
     return image;
+  }
+
+  /** Whether the sender finds someone who listens, after another look for its driver. */
+  boolean attached() {
+    if (subscription == null) {
+      subscription = source.get();
+    }
+    return subscription != null;
   }
 
   private ControlledFragmentHandler.Action onFragment(

@@ -33,6 +33,7 @@ final class Streams implements AutoCloseable {
   private final Map<Integer, Outgoing> outgoing = new HashMap<>();
   private final Map<Integer, Incoming> incoming = new HashMap<>();
   private final List<Aeron> clientsOfOthers = new ArrayList<>();
+  private boolean allAttached;
   private boolean closed;
 
   private Streams(
@@ -111,7 +112,7 @@ final class Streams implements AutoCloseable {
   /** Subscribes at another rank's driver on this host; null until that is there. */
   private @Nullable Subscription attach(int from) {
     Path folder = wiring.folder(from);
-    if (!EmbeddedDriver.isUp(folder)) {
+    if (!EmbeddedDriver.isUp(folder, wiring.folder(settings.rank()))) {
       return null;
     }
     Aeron client = EmbeddedDriver.connect(folder, settings.tuning(), report);
@@ -125,6 +126,19 @@ final class Streams implements AutoCloseable {
 
   Incoming from(int peer) {
     return of(incoming, peer);
+  }
+
+  /**
+   * Looks for drivers that were not there yet: ranks may all send before anyone of them listens.
+   */
+  void attachToNewcomers() {
+    if (!allAttached) {
+      boolean all = true;
+      for (Incoming stream : incoming.values()) {
+        all &= stream.attached();
+      }
+      allAttached = all;
+    }
   }
 
   private <T> T of(Map<Integer, T> streams, int peer) {

@@ -32,6 +32,9 @@ public final class Membership {
         new Card(environment.rank(), ProcessHandle.current().pid(), environment.host(), details);
     RendezvousServer hosted = null;
     if (environment.rank() == 0 && !environment.ofLauncher()) {
+      if (environment.localWorld() < environment.world()) {
+        RankEnvironment.requireReachable("MASTER_ADDR", environment.rendezvous().getHostString());
+      }
       hosted =
           RendezvousServer.open(
               environment.rendezvous(), environment.token(), limits, log, NodeDesk.none());

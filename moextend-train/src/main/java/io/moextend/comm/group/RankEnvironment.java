@@ -112,6 +112,21 @@ public record RankEnvironment(
     }
   }
 
+  /**
+   * Refuses a name that other hosts know by an address and this one, as /etc/hosts often has it, by
+   * loopback: what listened there could not be reached.
+   */
+  public static void requireReachable(String where, String address) {
+    boolean meant =
+        address.startsWith("127.") || address.equals("localhost") || address.equals("::1");
+    if (!meant && isLoopback(address)) {
+      throw new ConfigException(
+          where,
+          address,
+          "is loopback on this host (see /etc/hosts), and there are others; give an address they can call");
+    }
+  }
+
   /** Whether a name or address stays within this host; a name nobody knows yet does not. */
   public static boolean isLoopback(String address) {
     try {

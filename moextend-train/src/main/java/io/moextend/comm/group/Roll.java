@@ -128,7 +128,10 @@ final class Roll {
   synchronized void ended(int rank, String why) {
     lines[rank] = null;
     if (!left[rank]) {
-      abort(rank, "%s is gone: %s without a goodbye; was it killed?".formatted(named(rank), why));
+      abort(
+          rank,
+          "%s is gone: %s, and it had not said goodbye; was it killed?"
+              .formatted(named(rank), why));
     }
   }
 
