@@ -266,6 +266,36 @@ class BadCheckpointTest {
   }
 
   @Test
+  void aFlippedByteOfTheOptimizersStateIsNamed() throws IOException {
+    assertThat(work.train("alignment").code()).isZero();
+    flip(work.output().resolve("checkpoint-2/optimizer-00001-of-00001.safetensors"));
+    refused(
+        work.train("alignment", "checkpoints.resume_from_checkpoint=auto", "training.max_steps=3"),
+        "optimizer-00001-of-00001.safetensors",
+        "tensor master.model.",
+        "damaged");
+  }
+
+  @Test
+  void aFlippedByteOfADeltaIsNamed() throws IOException {
+    assertThat(work.train("alignment").code()).isZero();
+    Path delta = work.output().resolve("checkpoint-2");
+    flip(delta.resolve("delta.safetensors"));
+    refused(
+        Workspace.moextend("verify", "--model", delta.toString(), "--base", work.base().toString()),
+        "delta.safetensors",
+        "tensor model.",
+        "damaged");
+  }
+
+  /** One bit of the last byte but some: of a tensor, not of the header. */
+  private static void flip(Path file) throws IOException {
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[bytes.length - 9] ^= 1;
+    Files.write(file, bytes);
+  }
+
+  @Test
   void typesOfAWholeModelAreKept() throws IOException {
     assertThat(work.train("alignment").code()).isZero();
     try (WeightSource made = CheckpointFolder.open(work.output().resolve("model"))) {

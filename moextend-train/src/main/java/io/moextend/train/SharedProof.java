@@ -25,9 +25,7 @@ public final class SharedProof {
     }
     List<List<String>> shares =
         EvenShares.of(
-            new TreeSet<>(source.names()),
-            name -> source.tensor(name).bytes().byteSize(),
-            peers.world());
+            new TreeSet<>(source.names()), name -> bytes(source.tensor(name)), peers.world());
     FrozenProof own =
         new Together(peers)
             .call(
@@ -61,5 +59,9 @@ public final class SharedProof {
     }
     return new FrozenProof.Print(
         tensor.dtype(), Arrays.stream(tensor.shape()).boxed().toList(), hex.toString());
+  }
+
+  private static long bytes(TensorData tensor) {
+    return tensor.length() * tensor.dtype().bytes();
   }
 }
