@@ -49,7 +49,7 @@ class PackageDirectionTest {
     map.put("model", with(parts, "moe", "adapter", "vision", "checkpoint", "text"));
     map.put("optim", Set.of("array", "backend", "config"));
     map.put("comm", Set.of("array", "backend", "config"));
-    map.put("shard", with(map.get("optim"), "optim", "comm", "autograd"));
+    map.put("shard", with(map.get("model"), "model", "optim", "comm"));
     map.put("data", Set.of("array", "backend", "config", "text"));
     Set<String> works = with(map.get("model"), "model", "shard", "optim", "comm", "data");
     for (String work : Set.of("stage", "train", "eval", "report", "demo", "bench")) {

@@ -1,7 +1,6 @@
 package io.moextend.cli;
 
 import com.google.errorprone.annotations.MustBeClosed;
-import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
@@ -19,15 +18,8 @@ import io.moextend.data.FeatureCache;
 import io.moextend.data.Share;
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.model.OpenModel;
-import io.moextend.optim.UpdateRule;
 import io.moextend.report.MetricsHistory;
 import io.moextend.report.TrainingReport;
-import io.moextend.shard.Optimizer;
-import io.moextend.shard.ParameterLayout;
-import io.moextend.shard.ReplicatedOptimizer;
-import io.moextend.shard.ReplicatedOptimizer.Untouched;
-import io.moextend.shard.ShardedOptimizer;
-import io.moextend.shard.ZeroStage;
 import io.moextend.stage.Stage;
 import io.moextend.stage.TrainableTable;
 import io.moextend.text.Tokenizer;
@@ -35,7 +27,6 @@ import io.moextend.train.CheckpointStore;
 import io.moextend.train.ConfigFile;
 import io.moextend.train.ConversationPeers;
 import io.moextend.train.DecoderObjective;
-import io.moextend.train.DistributedSection;
 import io.moextend.train.FrozenTensors;
 import io.moextend.train.LoadedBatches;
 import io.moextend.train.MetricsLog;
@@ -116,7 +107,8 @@ final class TrainingRun {
                   backend,
                   config.training().dtype().dtype(),
                   stage.trained(),
-                  config.training().seed())) {
+                  config.training().seed(),
+                  RankOptimizer.sharded(stage, config.distributed(), group.world()))) {
         out.printf("%s on %s (%s)%n", stage.word(), backend.name(), backend.device());
         model.initialised().forEach(name -> out.println("starts fresh, not in the base: " + name));
         return train(new Rank(backend, conversation), files, data, model);
@@ -192,7 +184,14 @@ final class TrainingRun {
     var share = new Share(config.training().perDeviceTrainBatchSize(), peers.rank(), peers.world());
     TrainPlan plan =
         TrainPlan.of(config, share.microBatchesPerEpoch(data.order(config)), peers.world());
-    try (Optimizer optimizer = optimizer(rank, model);
+    try (RankOptimizer optimizer =
+            RankOptimizer.of(
+                backend,
+                rank.conversation(),
+                model,
+                config.optimizer().rule(),
+                config.optimizer().untouched().policy(),
+                config.distributed());
         LoadedBatches batches = data.batches(config, share)) {
       var store =
           new CheckpointStore(
@@ -200,10 +199,11 @@ final class TrainingRun {
               config.checkpoints().saveTotalLimit(),
               List.of(
                   new TrainedWeights(backend, trained, Fingerprint.of(all)),
-                  new OptimizerFile(backend, optimizer),
+                  new OptimizerFile(backend, optimizer.optimizer()),
                   frozen,
                   new ConfigFile(config)),
-              peers);
+              peers,
+              optimizer.whole());
       var objective =
           new DecoderObjective(
               backend,
@@ -217,7 +217,7 @@ final class TrainingRun {
               objective,
               batches,
               data.evaluation(config.evaluation().perDeviceEvalBatchSize()),
-              optimizer,
+              optimizer.optimizer(),
               config.optimizer().schedule(plan.steps()),
               store,
               List.of(
@@ -237,8 +237,15 @@ final class TrainingRun {
         proof.write(output.resolve(FrozenProof.FILE));
       }
       Trainer.Ending ending = trainer.run();
-      if (ending == Trainer.Ending.DONE && peers.rank() == 0) {
-        finish(backend, files, model, trained, frozen);
+      if (ending == Trainer.Ending.DONE) {
+        optimizer
+            .whole()
+            .during(
+                () -> {
+                  if (peers.rank() == 0) {
+                    finish(backend, files, model, trained, frozen);
+                  }
+                });
       }
       return ending;
     }
@@ -247,35 +254,6 @@ final class TrainingRun {
   /** A group that was started again goes on where it can, whatever the first start was told. */
   private String resumeFrom() {
     return group.generation() > 0 ? "auto" : config.checkpoints().resumeFromCheckpoint();
-  }
-
-  @MustBeClosed
-  private Optimizer optimizer(Rank rank, OpenModel model) {
-    DistributedSection how = config.distributed();
-    UpdateRule rule = config.optimizer().rule();
-    Untouched untouched = config.optimizer().untouched().policy();
-    List<List<Parameter>> units =
-        model.decoder().units().stream()
-            .map(unit -> unit.stream().filter(Parameter::requiresGrad).toList())
-            .toList();
-    int world = rank.conversation().world();
-    if (world == 1) {
-      List<Parameter> trained = units.stream().flatMap(List::stream).toList();
-      return new ReplicatedOptimizer(
-          rank.backend(), ParameterLayout.of(trained, 1), rule, untouched);
-    }
-    ParameterLayout layout = ParameterLayout.of(units, world, how.bucketBytes());
-    DType payload =
-        switch (how.gradientDtype()) {
-          case F32 -> layout.wide();
-          case BF16 -> DType.BF16;
-        };
-    return new ShardedOptimizer(
-        rank.backend(),
-        rank.conversation(),
-        layout,
-        rule,
-        new ShardedOptimizer.Settings(ZeroStage.of(how.zeroStage()), untouched, payload));
   }
 
   private SequencedMap<String, String> identity(FrozenProof base, int world) {

@@ -40,7 +40,7 @@ class WorldsTest {
   private static final int STEPS = 20;
   private static final int GLOBAL_BATCH = 12;
   private static final double TOLERANCE = 1e-5;
-  private static final int ZERO_STAGES = 2;
+  private static final int ZERO_STAGES = 3;
 
   @TempDir Path folder;
 

@@ -1,0 +1,102 @@
+package io.moextend.cli;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.DType;
+import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Parameter.Role;
+import io.moextend.backend.Backend;
+import io.moextend.comm.device.Conversation;
+import io.moextend.model.OpenModel;
+import io.moextend.optim.UpdateRule;
+import io.moextend.shard.LayerShards;
+import io.moextend.shard.Optimizer;
+import io.moextend.shard.ParameterLayout;
+import io.moextend.shard.ReplicatedOptimizer;
+import io.moextend.shard.ReplicatedOptimizer.Untouched;
+import io.moextend.shard.ShardedOptimizer;
+import io.moextend.shard.WeightPieces;
+import io.moextend.shard.ZeroStage;
+import io.moextend.stage.Stage;
+import io.moextend.train.DistributedSection;
+import io.moextend.train.WholeWeights;
+import java.util.EnumSet;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The optimizer that a configuration asks for on this many ranks, and at ZeRO stage 3 the layers
+ * whose weights come and go.
+ *
+ * @param layers null where every rank has all weights
+ */
+record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implements AutoCloseable {
+  /** Roles whose matrices in the decoder's layers are cut into pieces. */
+  static Set<Role> sharded(Stage stage, DistributedSection how, int world) {
+    if (world == 1 || how.zeroStage() < 3) {
+      return Set.of();
+    }
+    return how.shardsFrozen() ? EnumSet.allOf(Role.class) : stage.trained();
+  }
+
+  /**
+   * A collective call. The caller closes the model and the conversation after this.
+   *
+   * @param model opened with the roles of {@link #sharded}; what trains is settled
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // both are closed with this
+  static RankOptimizer of(
+      Backend backend,
+      Conversation conversation,
+      OpenModel model,
+      UpdateRule rule,
+      Untouched untouched,
+      DistributedSection how) {
+    List<List<Parameter>> units = ParameterLayout.trained(model.decoder().units());
+    int world = conversation.world();
+    if (world == 1) {
+      List<Parameter> trained = units.stream().flatMap(List::stream).toList();
+      return new RankOptimizer(
+          new ReplicatedOptimizer(backend, ParameterLayout.of(trained, 1), rule, untouched), null);
+    }
+    ZeroStage zero = ZeroStage.of(how.zeroStage());
+    boolean layered = zero == ZeroStage.WEIGHTS;
+    ParameterLayout layout = ParameterLayout.of(units, world, layered ? 0 : how.bucketBytes());
+    LayerShards layers =
+        layered
+            ? new LayerShards(
+                backend, conversation, model.decoder(), model.weights(), layout, how.shardsFrozen())
+            : null;
+    var settings = new ShardedOptimizer.Settings(zero, untouched, payload(how, layout));
+    return new RankOptimizer(
+        new ShardedOptimizer(
+            backend,
+            conversation,
+            layout,
+            rule,
+            settings,
+            layers == null ? WeightPieces.NONE : layers),
+        layers);
+  }
+
+  private static DType payload(DistributedSection how, ParameterLayout layout) {
+    return switch (how.gradientDtype()) {
+      case F32 -> layout.wide();
+      case BF16 -> DType.BF16;
+    };
+  }
+
+  /** For who saves: on every rank, as it may be a collective call. */
+  WholeWeights whole() {
+    return layers == null ? WholeWeights.ALWAYS : layers::whole;
+  }
+
+  @Override
+  public void close() {
+    optimizer.close();
+    if (layers != null) {
+      layers.close();
+    }
+  }
+}
