@@ -93,6 +93,18 @@ public final class AeronTransport implements Transport {
     if (receiving != null && in != null) {
       receiving.begin(in);
     }
+    boolean whole = false;
+    try {
+      move(to, sending, from, receiving);
+      whole = true;
+    } finally {
+      if (!whole) {
+        streams.breakOff();
+      }
+    }
+  }
+
+  private void move(int to, @Nullable Outgoing sending, int from, @Nullable Incoming receiving) {
     idle.reset();
     while (true) {
       int work = sending == null ? 0 : sending.advance();
@@ -115,8 +127,9 @@ public final class AeronTransport implements Transport {
   }
 
   /**
-   * Waits, for five seconds at most, until the others have what was sent to them; then gives back
-   * port, memory and folder. Twice does no harm.
+   * Waits, for five seconds at most, until the others close too, since what was sent to them may
+   * still be on its way; not after a failed exchange. Then gives back port, memory and folder.
+   * Twice does no harm.
    */
   @Override
   public void close() {

@@ -28,10 +28,15 @@ final class EmbeddedDriver implements AutoCloseable {
   private static final FileAttribute<?> OWNER_ONLY =
       PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------"));
 
+  /** Within our folder, which Aeron would make anew with everybody's rights. */
+  private static final String INNER = "aeron";
+
+  private final Path folder;
   private final MediaDriver driver;
   private final Aeron client;
 
-  private EmbeddedDriver(MediaDriver driver, Aeron client) {
+  private EmbeddedDriver(Path folder, MediaDriver driver, Aeron client) {
+    this.folder = folder;
     this.driver = driver;
     this.client = client;
   }
@@ -49,7 +54,7 @@ final class EmbeddedDriver implements AutoCloseable {
       UnaryOperator<MediaDriver.Context> change) {
     MediaDriver.Context context =
         sizes(times(new MediaDriver.Context(), tuning), tuning)
-            .aeronDirectoryName(create(folder).toString())
+            .aeronDirectoryName(create(folder).resolve(INNER).toString())
             .dirDeleteOnStart(true)
             .dirDeleteOnShutdown(true)
             .threadingMode(ThreadingMode.SHARED)
@@ -62,7 +67,7 @@ final class EmbeddedDriver implements AutoCloseable {
     MediaDriver driver = null;
     try {
       driver = MediaDriver.launchEmbedded(change.apply(context));
-      return new EmbeddedDriver(driver, connect(folder, tuning, report));
+      return new EmbeddedDriver(folder, driver, connect(folder, tuning, report));
     } catch (RuntimeException e) {
       CloseHelper.quietClose(driver);
       IoUtil.delete(folder.toFile(), true);
@@ -74,7 +79,7 @@ final class EmbeddedDriver implements AutoCloseable {
   static Aeron connect(Path folder, Tuning tuning, Consumer<String> report) {
     return Aeron.connect(
         new Aeron.Context()
-            .aeronDirectoryName(folder.toString())
+            .aeronDirectoryName(folder.resolve(INNER).toString())
             .driverTimeoutMs(tuning.outlast().toMillis())
             .threadFactory(daemon("aeron-client"))
             .errorHandler(e -> report.accept("aeron client of " + folder + ": " + e)));
@@ -86,7 +91,7 @@ final class EmbeddedDriver implements AutoCloseable {
    * @param own folder of this rank's driver
    */
   static boolean isUp(Path folder, Path own) {
-    Path file = folder.resolve("cnc.dat");
+    Path file = folder.resolve(INNER).resolve("cnc.dat");
     try {
       return Files.exists(file) && Files.getOwner(folder).equals(Files.getOwner(own));
     } catch (IOException e) {
@@ -147,5 +152,6 @@ final class EmbeddedDriver implements AutoCloseable {
   @Override
   public void close() {
     CloseHelper.closeAll(client, driver);
+    IoUtil.delete(folder.toFile(), true);
   }
 }

@@ -31,6 +31,8 @@ final class Incoming implements AutoCloseable {
   private @Nullable Image image;
   private @Nullable MemorySegment message;
   private @Nullable RuntimeException failure;
+  private boolean discarding;
+  private boolean ended; // the sender said that nothing more comes
   private long filled;
   private long sequence;
   private int gathered =
@@ -83,17 +85,34 @@ final class Incoming implements AutoCloseable {
     if (message == null || current == null) {
       return 0;
     }
+    if (ended) {
+      throw gone();
+    }
     int came = current.controlledPoll(handler, FRAGMENTS_A_TURN);
     if (failure != null) {
       throw failure;
     }
-    if (came == 0 && message != null && (current.isClosed() || current.isEndOfStream())) {
-      throw new PeerLostException(
-          from,
-          "rank %d has closed its end; rank %d still wants %d of %d bytes from it"
-              .formatted(from, to, message.byteSize() - filled, message.byteSize()));
+    if (ended || came == 0 && message != null && (current.isClosed() || current.isEndOfStream())) {
+      throw gone();
     }
     return came;
+  }
+
+  private PeerLostException gone() {
+    return new PeerLostException(
+        from, "rank %d has closed its end while rank %d waits for it".formatted(from, to));
+  }
+
+  /** Throws away what comes until the sender has said that nothing more does, or is gone. */
+  boolean ended() {
+    discarding = true;
+    Image current = image();
+    if (current != null && !ended && failure == null) {
+      current.controlledPoll(handler, FRAGMENTS_A_TURN);
+    }
+    return ended
+        || failure != null
+        || (current != null && (current.isClosed() || current.isEndOfStream()));
   }
 
   private @Nullable Image image() {
@@ -133,16 +152,13 @@ final class Incoming implements AutoCloseable {
     } catch (RuntimeException e) {
       failure = e; // Aeron would hand it to its error handler and go on
     }
-    return message == null || failure != null
+    return (message == null && !discarding) || ended || failure != null
         ? ControlledFragmentHandler.Action.BREAK
         : ControlledFragmentHandler.Action.CONTINUE;
   }
 
   private void accept(int bytes) {
     MemorySegment in = message;
-    if (in == null) {
-      throw new IllegalStateException("a frame was polled that nobody wants yet");
-    }
     Refusals.Kind fault = fault(bytes);
     if (fault != null) {
       refusals.add(fault, "rank " + from);
@@ -155,6 +171,10 @@ final class Incoming implements AutoCloseable {
               from,
               "frame %d of rank %d never came to rank %d, frame %d did; dropped until now: %s"
                   .formatted(sequence, from, to, came.sequence(), refusals.counts()));
+    } else if (came.total() == 0) {
+      ended = true;
+    } else if (in == null || discarding) {
+      sequence++;
     } else if (came.total() != in.byteSize() || came.length() > in.byteSize() - filled) {
       failure =
           new PeerLostException(
@@ -181,7 +201,7 @@ final class Incoming implements AutoCloseable {
     if (came.from() != from || came.to() != to) {
       return Refusals.Kind.MISADDRESSED;
     }
-    if (came.length() != bytes - Frame.OVERHEAD || came.length() == 0) {
+    if (came.length() != bytes - Frame.OVERHEAD || (came.length() == 0) != (came.total() == 0)) {
       return Refusals.Kind.OVERSIZE;
     }
     if (came.sequence() < sequence) {

@@ -1,5 +1,6 @@
 package io.moextend.comm.aeron;
 
+import io.aeron.CommonContext;
 import io.aeron.ExclusivePublication;
 import io.aeron.Publication;
 import io.moextend.comm.PeerLostException;
@@ -29,6 +30,7 @@ final class Outgoing implements AutoCloseable {
   private long sealed; // bytes of the message that are in frames
   private long sequence;
   private int waiting; // bytes of a sealed frame that Aeron has not taken yet
+  private boolean ending;
   private boolean wasConnected;
 
   /**
@@ -63,6 +65,32 @@ final class Outgoing implements AutoCloseable {
   }
 
   /**
+   * Tells the other, after all else, that nothing more comes.
+   *
+   * @return whether Aeron has taken it
+   */
+  boolean end() {
+    if (!ending) {
+      ending = true;
+      sealed = 0;
+      seal(MemorySegment.NULL, 0);
+    }
+    return waiting == 0 || offered();
+  }
+
+  /** Whether somebody listens. */
+  boolean isConnected() {
+    return publication.isConnected();
+  }
+
+  /** Whether all that Aeron took is on its way; in shared memory it has arrived with that. */
+  boolean isSent() {
+    return publication.channel().startsWith(CommonContext.IPC_CHANNEL)
+        || publication.positionLimit() - publication.termBufferLength() / 2
+            >= publication.position();
+  }
+
+  /**
    * @return frames that were taken
    * @throws PeerLostException where the other has closed its end
    */
@@ -70,7 +98,7 @@ final class Outgoing implements AutoCloseable {
     int taken = 0;
     while (message != null && taken < FRAMES_A_TURN) {
       if (waiting == 0 && sealed < message.byteSize()) {
-        sealNext(message);
+        seal(message, (int) Math.min(body.length, message.byteSize() - sealed));
       }
       if (waiting > 0 && !offered()) {
         break;
@@ -83,8 +111,7 @@ final class Outgoing implements AutoCloseable {
     return taken;
   }
 
-  private void sealNext(MemorySegment out) {
-    int length = (int) Math.min(body.length, out.byteSize() - sealed);
+  private void seal(MemorySegment out, int length) {
     MemorySegment.copy(out, ValueLayout.JAVA_BYTE, sealed, body, 0, length);
     new Frame(length, from, to, session.generation(), salt, sequence, out.byteSize()).write(header);
     waiting = seal.close(sequence, body, length, frame);
@@ -110,15 +137,6 @@ final class Outgoing implements AutoCloseable {
     }
     wasConnected |= position != Publication.NOT_CONNECTED;
     return false;
-  }
-
-  /** Where this stream stands, for those who ask whether all of it has arrived. */
-  ExclusivePublication publication() {
-    return publication;
-  }
-
-  int to() {
-    return to;
   }
 
   @Override

@@ -1,7 +1,6 @@
 package io.moextend.comm.aeron;
 
 import io.aeron.Aeron;
-import io.aeron.AeronCounters;
 import io.aeron.ExclusivePublication;
 import io.aeron.Subscription;
 import io.aeron.driver.MediaDriver;
@@ -12,13 +11,14 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.locks.LockSupport;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import org.agrona.CloseHelper;
-import org.agrona.concurrent.status.CountersReader;
 import org.jspecify.annotations.Nullable;
 
 /** All streams of one rank, and the driver below them. */
@@ -34,6 +34,7 @@ final class Streams implements AutoCloseable {
   private final Map<Integer, Incoming> incoming = new HashMap<>();
   private final List<Aeron> clientsOfOthers = new ArrayList<>();
   private boolean allAttached;
+  private boolean broken;
   private boolean closed;
 
   private Streams(
@@ -121,10 +122,12 @@ final class Streams implements AutoCloseable {
   }
 
   Outgoing to(int peer) {
+    checkOpen();
     return of(outgoing, peer);
   }
 
   Incoming from(int peer) {
+    checkOpen();
     return of(incoming, peer);
   }
 
@@ -141,14 +144,19 @@ final class Streams implements AutoCloseable {
     }
   }
 
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException(
+          "the transport of rank %d is closed".formatted(settings.rank()));
+    }
+  }
+
   private <T> T of(Map<Integer, T> streams, int peer) {
     T stream = streams.get(peer);
-    if (stream == null || closed) {
+    if (stream == null) {
       throw new IllegalStateException(
-          closed
-              ? "the transport of rank %d is closed".formatted(settings.rank())
-              : "rank %d of %d has no stream with rank %d"
-                  .formatted(settings.rank(), settings.world(), peer));
+          "rank %d of %d has no stream with rank %d"
+              .formatted(settings.rank(), settings.world(), peer));
     }
     return stream;
   }
@@ -163,11 +171,8 @@ final class Streams implements AutoCloseable {
       return;
     }
     closed = true;
-    long end = System.nanoTime() + LINGER.toNanos();
-    for (Outgoing stream : outgoing.values()) {
-      while (!arrived(stream.publication()) && System.nanoTime() < end) {
-        LockSupport.parkNanos(1_000_000);
-      }
+    if (!broken) {
+      part();
     }
     CloseHelper.quietCloseAll(outgoing.values());
     CloseHelper.quietCloseAll(incoming.values());
@@ -175,24 +180,23 @@ final class Streams implements AutoCloseable {
     driver.close();
   }
 
-  /** Whether the other rank has taken all of it, or is not there to take it. */
-  private boolean arrived(ExclusivePublication publication) {
-    if (!publication.isConnected()) {
-      return true;
+  /** Nobody who still listens to this rank, or is heard by it, is left before both have ended. */
+  private void part() {
+    long end = System.nanoTime() + LINGER.toNanos();
+    Set<Integer> left = new HashSet<>(outgoing.keySet());
+    while (!left.isEmpty() && System.nanoTime() < end) {
+      left.removeIf(
+          peer -> {
+            Outgoing to = of(outgoing, peer);
+            boolean said = !to.isConnected() || (to.end() && to.isSent());
+            return said && (of(incoming, peer).ended() || !to.isConnected());
+          });
+      LockSupport.parkNanos(200_000);
     }
-    return switch (settings.channel()) {
-      // A sender may go one window beyond what the receiver has taken.
-      case Channel.Ipc() -> publication.availableWindow() >= settings.tuning().termBytes() / 2;
-      case Channel.Udp _ ->
-          sendLimit(publication) - settings.tuning().windowBytes() >= publication.position();
-    };
   }
 
-  private long sendLimit(ExclusivePublication publication) {
-    CountersReader counters = driver.client().countersReader();
-    int id =
-        counters.findByTypeIdAndRegistrationId(
-            AeronCounters.DRIVER_SENDER_LIMIT_TYPE_ID, publication.registrationId());
-    return id == CountersReader.NULL_COUNTER_ID ? Long.MAX_VALUE : counters.getCounterValue(id);
+  /** After an exchange failed: the streams stand in the middle of a message. */
+  void breakOff() {
+    broken = true;
   }
 }

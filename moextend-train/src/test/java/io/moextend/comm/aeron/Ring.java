@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.moextend.comm.Transport;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -62,7 +61,16 @@ final class Ring {
     }
   }
 
-  static MemorySegment segment(Arena arena, byte... bytes) {
-    return arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes);
+  /** As processes do: each waits for the others' end. */
+  static void closeTogether(Transport one, Transport other) throws Exception {
+    together(
+        () -> {
+          one.close();
+          return null;
+        },
+        () -> {
+          other.close();
+          return null;
+        });
   }
 }
