@@ -44,8 +44,7 @@ class LaunchCommandTest {
   void aloneOneRankRunsOnLoopbackWithFreePortsAndNoRestart() {
     LaunchOptions options = options(Map.of());
     assertThat(options.ranks()).isEqualTo(1);
-    assertThat(options.hosts())
-        .isEqualTo(new LaunchOptions.Hosts(1, 0, "127.0.0.1", 0, null));
+    assertThat(options.hosts()).isEqualTo(new LaunchOptions.Hosts(1, 0, "127.0.0.1", 0, null));
     assertThat(options.maxRestarts()).isZero();
     assertThat(options.logs()).isEqualTo(LOGS);
     assertThat(options.grace()).isEqualTo(Duration.ofSeconds(30));
@@ -57,9 +56,18 @@ class LaunchCommandTest {
   void torchrunsWordsAreTakenWithDashesAndWithUnderscores() throws Exception {
     Path token = Files.writeString(folder.resolve("token"), "the secret of this test run");
     String[] dashes = {
-      "--nproc-per-node=3", "--nnodes=2", "--node-rank=1", "--master-addr=127.0.0.2",
-      "--master-port=29700", "--max-restarts=4", "--log-dir=here", "--token-file=" + token,
-      "--join-timeout=7", "--patience=8", "--collective-timeout=9", "--grace=10",
+      "--nproc-per-node=3",
+      "--nnodes=2",
+      "--node-rank=1",
+      "--master-addr=127.0.0.2",
+      "--master-port=29700",
+      "--max-restarts=4",
+      "--log-dir=here",
+      "--token-file=" + token,
+      "--join-timeout=7",
+      "--patience=8",
+      "--collective-timeout=9",
+      "--grace=10",
       "--bind=127.0.0.3"
     };
     String[] underscores = new String[dashes.length];
@@ -135,13 +143,29 @@ class LaunchCommandTest {
     Path said = folder.resolve("said");
     Ran ran =
         Ran.moextend(
-            "launch", "--log-dir", folder, "sh", "-c", "echo \"$@\" >" + said, "x", "--debug",
-            "--nproc-per-node", "9");
+            "launch",
+            "--log-dir",
+            folder,
+            "sh",
+            "-c",
+            "echo \"$@\" >" + said,
+            "x",
+            "--debug",
+            "--nproc-per-node",
+            "9");
     assertThat(ran.code()).as(ran.err()).isZero();
     assertThat(said).content().contains("--nproc-per-node 9");
     ran =
         Ran.moextend(
-            "launch", "--log-dir", folder, "--", "sh", "-c", "echo \"$@\" >" + said, "x", "--debug");
+            "launch",
+            "--log-dir",
+            folder,
+            "--",
+            "sh",
+            "-c",
+            "echo \"$@\" >" + said,
+            "x",
+            "--debug");
     assertThat(ran.code()).as(ran.err()).isZero();
     assertThat(said).content().isEqualTo("--debug\n");
   }

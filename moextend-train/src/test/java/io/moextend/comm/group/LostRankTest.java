@@ -101,7 +101,9 @@ class LostRankTest {
     Gathered.await("a word about it", () -> ranks.logged("is alive and computing"));
     assertThat(ranks.log)
         .anyMatch(
-            l -> l.startsWith("call 1, barrier (test): rank 0 has waited ") && l.contains(" for rank 1; rank 1 (pid"));
+            l ->
+                l.startsWith("call 1, barrier (test): rank 0 has waited ")
+                    && l.contains(" for rank 1; rank 1 (pid"));
     assertThat(Gathered.failure(zero))
         .isInstanceOf(PeerLostException.class)
         .hasMessageContaining("no call may take longer than 5 s");
