@@ -6,27 +6,23 @@ import io.moextend.comm.group.NodeDesk;
 import io.moextend.comm.group.RendezvousServer;
 import io.moextend.comm.group.RunningClock;
 import java.time.Duration;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.LinkedBlockingQueue;
-import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Decides for all hosts, in the launcher of host 0: when the ranks start, who failed, whether all
- * start again, and with which code the run ends. Its desk is called on many threads and only notes;
- * one thread acts.
+ * start again, and with which code the run ends. Acts on one thread.
  */
-final class Coordinator implements NodeDesk {
+final class Coordinator {
   /** A rank that ends because another was lost is often seen before that other one. */
   private static final Duration SETTLE = Duration.ofSeconds(2);
 
+  private static final Duration POLL = Duration.ofMillis(100);
   private static final Duration OVERDUE = Duration.ofSeconds(30);
 
   private final LaunchOptions options;
   private final Consumer<String> log;
-  private final LinkedBlockingQueue<Event> events = new LinkedBlockingQueue<>();
-  private final ConcurrentHashMap<Integer, Line> admitted = new ConcurrentHashMap<>();
+  private final FrontDesk desk;
   private final RunningClock clock = new RunningClock();
   private final HostTable hosts;
   private Phase phase = Phase.GATHERING;
@@ -49,53 +45,16 @@ final class Coordinator implements NodeDesk {
   /** Why a generation ended. */
   private record Failure(int rank, int code, String why, boolean told) {}
 
-  private sealed interface Event {
-    record Joined(Message.JoinNode node, Line line) implements Event {}
-
-    record Said(int node, Line line, Message message) implements Event {}
-
-    record Left(int node, Line line, String why) implements Event {}
-
-    record Broke(int generation, int rank, String why) implements Event {}
-  }
-
   Coordinator(LaunchOptions options, Consumer<String> log) {
     this.options = options;
     this.log = log;
+    this.desk = new FrontDesk(options.hosts().count());
     this.hosts = new HostTable(options.hosts().count());
   }
 
-  @Override
-  public Message.@Nullable Refused joins(Message.JoinNode node, Line line) {
-    int count = options.hosts().count();
-    if (node.nodes() != count || node.node() < 0 || node.node() >= count || node.ranks() < 1) {
-      return new Message.Refused(
-          false,
-          "it is node %d of %d with %d ranks, but --nnodes is %d here"
-              .formatted(node.node(), node.nodes(), node.ranks(), count));
-    }
-    if (admitted.putIfAbsent(node.node(), line) != null) {
-      return new Message.Refused(
-          false,
-          "node %d is in already; two launchers have the same --node-rank".formatted(node.node()));
-    }
-    events.add(new Event.Joined(node, line));
-    return null;
-  }
-
-  @Override
-  public void says(int node, Line line, Message message) {
-    events.add(new Event.Said(node, line, message));
-  }
-
-  @Override
-  public void leaves(int node, Line line, String why) {
-    events.add(new Event.Left(node, line, why));
-  }
-
-  @Override
-  public void broke(int brokenGeneration, int rank, String why) {
-    events.add(new Event.Broke(brokenGeneration, rank, why));
+  /** Where launchers and the rendezvous leave their news. */
+  NodeDesk desk() {
+    return desk;
   }
 
   /** Until the run is over. */
@@ -103,7 +62,7 @@ final class Coordinator implements NodeDesk {
     long beats = 0;
     try {
       while (phase != Phase.OVER) {
-        Event event = events.poll(100, TimeUnit.MILLISECONDS);
+        FrontDesk.Event event = desk.next(POLL);
         clock.tick();
         if (event != null) {
           on(event, server);
@@ -131,12 +90,12 @@ final class Coordinator implements NodeDesk {
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
     }
-    admitted.values().forEach(Line::close);
+    desk.hangUp();
   }
 
-  private void on(Event event, RendezvousServer server) {
+  private void on(FrontDesk.Event event, RendezvousServer server) {
     switch (event) {
-      case Event.Joined(Message.JoinNode node, Line line) -> {
+      case FrontDesk.Event.Joined(Message.JoinNode node, Line line) -> {
         hosts.add(node, line, clock.nanos());
         if (options.hosts().count() > 1) {
           log.accept(
@@ -144,17 +103,17 @@ final class Coordinator implements NodeDesk {
                   .formatted(node.node(), node.host(), node.ranks(), hosts.size(), hosts.wanted()));
         }
       }
-      case Event.Said(int node, Line line, Message message) -> {
+      case FrontDesk.Event.Said(int node, Line line, Message message) -> {
         if (hosts.heard(node, line, clock.nanos())) {
           said(node, message);
         }
       }
-      case Event.Left(int node, Line line, String why) -> {
+      case FrontDesk.Event.Left(int node, Line line, String why) -> {
         if (hosts.isLineOf(node, line)) {
           lost(node, why, server);
         }
       }
-      case Event.Broke(int broken, int rank, String why) -> {
+      case FrontDesk.Event.Broke(int broken, int rank, String why) -> {
         if (phase == Phase.RUNNING && broken == generation) {
           suspect(new Failure(rank, ExitCodes.PEER_LOST, why, true));
         }
@@ -198,7 +157,7 @@ final class Coordinator implements NodeDesk {
 
   private void lost(int node, String why, RendezvousServer server) {
     HostTable.Host host = hosts.remove(node);
-    admitted.remove(node);
+    desk.release(node);
     if (host == null || phase == Phase.OVER) {
       return;
     }

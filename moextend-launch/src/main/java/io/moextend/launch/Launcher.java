@@ -70,7 +70,7 @@ public final class Launcher {
             token,
             options.limits(),
             this::say,
-            coordinator)) {
+            coordinator.desk())) {
       Thread deciding =
           Thread.ofPlatform().daemon().name("coordinator").start(() -> coordinator.run(server));
       int code = follow(words(token, masterPort, server.port()));

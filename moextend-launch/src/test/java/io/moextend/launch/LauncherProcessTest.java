@@ -140,7 +140,7 @@ class LauncherProcessTest {
       run.await(
           "generation 0 is broken off: call 1, barrier (test): rank 0 has waited",
           "rank 1 (pid " + one,
-          "gave no sign of life for 4 s: stopped, or cut off?");
+          " s: stopped, or cut off?");
       run.await("[rank 0] lost: call 1");
       Launched.awaitEnd(one);
     }

@@ -46,6 +46,12 @@ class TwoHostsTest {
     return Launched.launch(folder, Launched.words(rank, options.toArray(String[]::new)), token);
   }
 
+  private Launched alone(List<String> rank, String... more) throws Exception {
+    var options = new ArrayList<>(List.of("--master-port", "" + port));
+    options.addAll(List.of(more));
+    return Launched.launch(folder, Launched.words(rank, options.toArray(String[]::new)), TOKEN);
+  }
+
   @Test
   void ranksOfTwoHostsFormOneGroup() throws Exception {
     try (Launched one = node(1, TOKEN, Launched.rank("once"));
@@ -129,12 +135,15 @@ class TwoHostsTest {
   }
 
   @Test
-  void aHostWithAnotherTokenOrTheSameNumberIsTurnedAway() throws Exception {
+  void aHostWithAnotherTokenOrNumberOfHostsIsTurnedAwayAndTheRunGoesOn() throws Exception {
     try (Launched zero = node(0, TOKEN, Launched.rank("once"));
         Launched other =
-            node(1, Map.of("MOEXTEND_TOKEN", "the secret of another run"), Launched.rank())) {
+            node(1, Map.of("MOEXTEND_TOKEN", "the secret of another run"), Launched.rank());
+        Launched third = alone(Launched.rank(), "--nnodes", "3", "--node-rank", "2")) {
       assertThat(other.code()).as(other::said).isEqualTo(2);
       other.await("MOEXTEND_TOKEN must be the same everywhere");
+      assertThat(third.code()).as(third::said).isEqualTo(2);
+      third.await("it is node 2 of 3 with 1 ranks, but --nnodes is 2 here");
       try (Launched one = node(1, TOKEN, Launched.rank("once"))) {
         assertThat(zero.code()).as(zero::said).isZero();
         assertThat(one.code()).as(one::said).isZero();

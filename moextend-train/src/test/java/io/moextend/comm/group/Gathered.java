@@ -24,6 +24,7 @@ final class Gathered implements AutoCloseable {
 
   final Queue<String> log = new ConcurrentLinkedQueue<>();
   private final ExecutorService threads = Executors.newCachedThreadPool();
+  private final List<Future<Group>> joining = new ArrayList<>();
   private final List<Group> groups = new ArrayList<>();
   private final int port;
 
@@ -62,17 +63,20 @@ final class Gathered implements AutoCloseable {
     return RendezvousServer.open(address(), TOKEN, limits, log::add, NodeDesk.none());
   }
 
+  /** Of the test's own thread. */
   Future<Group> join(RankEnvironment rank, GroupLimits limits) {
-    return threads.submit(
-        () -> {
-          @SuppressWarnings("MustBeClosedChecker")
-          Group group =
-              Membership.join(rank, new byte[] {(byte) rank.rank(), 42}, limits, log::add);
-          synchronized (groups) {
-            groups.add(group);
-          }
-          return group;
-        });
+    Future<Group> future = threads.submit(() -> joined(rank, limits));
+    joining.add(future);
+    return future;
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // closed with this
+  private Group joined(RankEnvironment rank, GroupLimits limits) throws InterruptedException {
+    Group group = Membership.join(rank, new byte[] {(byte) rank.rank(), 42}, limits, log::add);
+    synchronized (groups) {
+      groups.add(group);
+    }
+    return group;
   }
 
   <T> Future<T> submit(Callable<T> work) {
@@ -81,12 +85,12 @@ final class Gathered implements AutoCloseable {
 
   /** All of a world, rank 0 holding the rendezvous. */
   List<Group> all(int world, GroupLimits limits) throws Exception {
-    var joining = new ArrayList<Future<Group>>();
+    var coming = new ArrayList<Future<Group>>();
     for (int rank = 0; rank < world; rank++) {
-      joining.add(join(rank(rank, world, 0, false, TOKEN), limits));
+      coming.add(join(rank(rank, world, 0, false, TOKEN), limits));
     }
     var all = new ArrayList<Group>();
-    for (Future<Group> one : joining) {
+    for (Future<Group> one : coming) {
       all.add(got(one));
     }
     return all;
@@ -121,6 +125,13 @@ final class Gathered implements AutoCloseable {
 
   @Override
   public void close() throws Exception {
+    for (Future<Group> one : joining) {
+      try {
+        got(one);
+      } catch (ExecutionException e) {
+        continue; // refused, as the test has seen
+      }
+    }
     var ends = new ArrayList<Future<?>>();
     synchronized (groups) {
       for (Group group : groups) {
