@@ -77,9 +77,7 @@ public final class ShardedOptimizer implements Optimizer {
     this(backend, conversation, layout, rule, settings, WeightPieces.NONE);
   }
 
-  /**
-   * @param pieces of buckets whose weights no rank has whole; their new weights go there alone
-   */
+  /** As above; new weights of a bucket that no rank has whole go into its pieces alone. */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // the arena is closed with this
   public ShardedOptimizer(

@@ -16,6 +16,7 @@ import io.moextend.train.RandomModel;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -42,7 +43,7 @@ class LayerShardsTest {
 
   private static List<Trained> train(Plan plan, int world) {
     return Ranks.run(
-        Watched.group(world),
+        Watched.group(world, Duration.ofSeconds(50)),
         collective -> {
           try (var rank = new LayeredRank(plan, collective)) {
             var losses = new ArrayList<double[]>();
@@ -59,21 +60,29 @@ class LayerShardsTest {
 
   @ParameterizedTest
   @CsvSource({
-    "vision_align, ALIGNMENT, F32, 1, true, true",
-    "vision_align, ALIGNMENT, F32, 2, true, false",
-    "vision_align, ALIGNMENT, F32, 3, false, true",
-    "vision_gate, EXTENSION, F32, 2, true, true",
-    "vision_gate, EXTENSION, BF16, 4, true, false",
-    "moextend_ft_rand, FINETUNE, F32, 2, false, false",
-    "moextend_ft_rand, FINETUNE, F32, 3, true, true",
-    "moextend_ft_rand, FINETUNE, BF16, 2, true, true",
-    "moextend_ft_rand, FULL, F32, 4, true, false",
-    "moextend_ft_rand, FULL, F32, 2, true, true"
+    "cpu, vision_align, ALIGNMENT, F32, 1, true, true",
+    "cpu, vision_align, ALIGNMENT, F32, 2, true, false",
+    "cpu, vision_align, ALIGNMENT, F32, 3, false, true",
+    "cpu, vision_gate, EXTENSION, F32, 2, true, true",
+    "cpu, vision_gate, EXTENSION, BF16, 4, true, false",
+    "cpu, moextend_ft_rand, FINETUNE, F32, 2, false, false",
+    "cpu, moextend_ft_rand, FINETUNE, F32, 3, true, true",
+    "cpu, moextend_ft_rand, FINETUNE, BF16, 2, true, true",
+    "cpu, moextend_ft_rand, FULL, F32, 4, true, false",
+    "cpu, moextend_ft_rand, FULL, F32, 2, true, true",
+    "nd4j, moextend_ft_rand, FINETUNE, F32, 2, true, true"
   })
   void lossesAndWeightsAreThoseOfWholeLayersBitForBit(
-      String model, Stage stage, DType dtype, int world, boolean frozen, boolean checkpointing) {
+      String backend,
+      String model,
+      Stage stage,
+      DType dtype,
+      int world,
+      boolean frozen,
+      boolean checkpointing) {
     var plan =
         new Plan(
+            backend,
             Golden.path("moextend/" + model),
             stage,
             dtype,
@@ -94,6 +103,7 @@ class LayerShardsTest {
   void everyRankSaysTheSameWhateverItsBatch() {
     var plan =
         new Plan(
+            "cpu",
             Golden.path("moextend/vision_align"),
             Stage.ALIGNMENT,
             DType.F32,
@@ -121,6 +131,7 @@ class LayerShardsTest {
   void weightsThatAreNotHereSayWhy() {
     var plan =
         new Plan(
+            "cpu",
             Golden.path("moextend/moextend_ft_rand"),
             Stage.FINETUNE,
             DType.F32,
@@ -165,7 +176,8 @@ class LayerShardsTest {
   @ParameterizedTest
   @CsvSource({"EXTENSION, true", "EXTENSION, false", "FULL, true"})
   void aRankHoldsItsShareAndThreeLayers(Stage stage, boolean checkpointing) throws IOException {
-    var plan = new Plan(eightLayers(), stage, DType.F32, ZeroStage.WEIGHTS, true, checkpointing);
+    var plan =
+        new Plan("cpu", eightLayers(), stage, DType.F32, ZeroStage.WEIGHTS, true, checkpointing);
     long layer = 4L * (4 * 3 * 128 * 256 + 4 * 128 * 128);
     int world = 2;
     Ranks.run(
@@ -191,6 +203,7 @@ class LayerShardsTest {
   void twoHundredStepsAddNothing() {
     var plan =
         new Plan(
+            "cpu",
             Golden.path("moextend/moextend_ft_rand"),
             Stage.FINETUNE,
             DType.F32,

@@ -37,9 +37,15 @@ final class LayeredRank implements AutoCloseable {
    * @param frozen true to share the layers' frozen matrices too
    */
   record Plan(
-      Path model, Stage stage, DType dtype, ZeroStage zero, boolean frozen, boolean checkpointing) {
+      String backend,
+      Path model,
+      Stage stage,
+      DType dtype,
+      ZeroStage zero,
+      boolean frozen,
+      boolean checkpointing) {
     Plan zero(ZeroStage other) {
-      return new Plan(model, stage, dtype, other, frozen, checkpointing);
+      return new Plan(backend, model, stage, dtype, other, frozen, checkpointing);
     }
 
     private Set<Role> sharded() {
@@ -63,7 +69,7 @@ final class LayeredRank implements AutoCloseable {
   @SuppressWarnings("MustBeClosedChecker") // closed by close()
   LayeredRank(Plan plan, Collective collective) {
     this.collective = collective;
-    backend = Backends.open("cpu", new BackendProvider.Options(1, 0));
+    backend = Backends.open(plan.backend, new BackendProvider.Options(1, 0));
     DecoderConfig config = HuggingFaceConfig.read(plan.model).decoder();
     model =
         OpenModel.of(
