@@ -36,6 +36,13 @@ final class BackendOptions {
     return Backends.open(backend, new BackendProvider.Options(threads(), 0), dtype());
   }
 
+  /** For one of several ranks: its share of the cores, and what the ranks of a host have once. */
+  @MustBeClosed
+  Backend open(RankGroup group) {
+    int own = threads > 0 ? threads : group.threads();
+    return Backends.open(backend, new BackendProvider.Options(own, 0, group.share()), dtype());
+  }
+
   /** As typed. */
   String backend() {
     return backend;

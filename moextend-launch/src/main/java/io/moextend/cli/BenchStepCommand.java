@@ -3,19 +3,30 @@ package io.moextend.cli;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.backend.Backend;
 import io.moextend.bench.StepBench;
 import io.moextend.bench.StepSize;
+import io.moextend.comm.device.Conversation;
+import io.moextend.comm.device.Exposure;
 import io.moextend.config.ConfigException;
 import io.moextend.optim.AdamW;
 import io.moextend.shard.Optimizer;
 import io.moextend.shard.ParameterLayout;
 import io.moextend.shard.ReplicatedOptimizer;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
+import io.moextend.shard.ShardedOptimizer;
+import io.moextend.shard.ZeroStage;
 import io.moextend.stage.Stage;
+import io.moextend.train.DistributedSection;
+import java.io.PrintStream;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -65,58 +76,130 @@ final class BenchStepCommand implements Callable<Integer> {
       description = "Steps that count, after two that warm up (default: ${DEFAULT-VALUE}).")
   private int steps;
 
+  @Option(
+      names = "--zero-stage",
+      defaultValue = "1",
+      paramLabel = "0|1|2",
+      description = "What ranks share among themselves (default: ${DEFAULT-VALUE}).")
+  private int zeroStage;
+
+  @Option(
+      names = "--bucket-bytes",
+      defaultValue = "26214400",
+      description = "Gradients that are exchanged at once (default: ${DEFAULT-VALUE}).")
+  private long bucketBytes;
+
+  @Mixin private final LaunchOptionsMixin launch = new LaunchOptionsMixin();
+
   @Spec private @Nullable CommandSpec spec;
 
   @Override
   public Integer call() {
+    if (zeroStage > 2) {
+      throw new ConfigException("--zero-stage", zeroStage, "0, 1 and 2 can be timed");
+    }
     if (steps < 1) {
       throw new ConfigException("--steps", steps, "must be at least 1");
     }
     StepSize parsed = StepSize.parse(size);
     Stage what = Stage.named(stage);
-    try (Backend backend = backendOptions.open();
-        var bench = new StepBench(backend, what, parsed, backendOptions.dtype(), checkpointing, 0);
-        Optimizer optimizer =
-            new ReplicatedOptimizer(
-                backend,
-                ParameterLayout.of(bench.trained(), 1),
-                AdamW.PUBLISHED,
-                Untouched.ZERO_GRADIENT)) {
-      var seconds = new ArrayList<Double>();
-      var losses = new ArrayList<Double>();
+    if (launch.asked(System.getenv())) {
+      var results = new PrintStream(new ResultLines(System.out), true, StandardCharsets.UTF_8);
+      return OwnRanks.start(spec, launch, Path.of("moextend-logs"), results);
+    }
+    try (RankGroup group = OwnRanks.join(DistributedSection.Wire.AUTO, () -> false);
+        Backend backend = backendOptions.open(group);
+        Conversation conversation = group.conversation(backend);
+        var bench =
+            new StepBench(
+                backend, what, parsed, backendOptions.dtype(), checkpointing, group.rank());
+        Optimizer optimizer = optimizer(backend, conversation, bench)) {
+      var timing = new Timing(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
+      conversation.barrier("start");
       for (int i = 0; i < steps + WARM_UP; i++) {
-        long start = System.nanoTime();
-        losses.add(bench.backpropagate(optimizer.gradients(true), 1));
-        optimizer.step(1e-4, 1);
-        seconds.add((System.nanoTime() - start) / 1e9);
+        step(i, group.world(), bench, optimizer, conversation, timing);
       }
-      print(backend, parsed, bench, seconds.subList(WARM_UP, seconds.size()), losses);
+      double[][] peaks =
+          conversation.gather("memory", ProcessMemory.peakBytes(), backend.memory().peakBytes());
+      group.finished();
+      if (group.rank() == 0) {
+        print(backend, parsed, bench, timing, peaks);
+      }
     }
     return 0;
   }
 
-  private void print(
-      Backend backend,
-      StepSize parsed,
+  /** What counted steps took; losses of all. */
+  private record Timing(List<Double> seconds, List<Exposure> exchanges, List<Double> losses) {}
+
+  private static void step(
+      int i,
+      int world,
       StepBench bench,
-      List<Double> seconds,
-      List<Double> losses) {
-    double median = Medians.of(seconds);
+      Optimizer optimizer,
+      Conversation conversation,
+      Timing timing) {
+    long start = System.nanoTime();
+    timing.losses().add(bench.backpropagate(optimizer.gradients(true), 1.0 / world));
+    optimizer.step(1e-4, 1);
+    double seconds = (System.nanoTime() - start) / 1e9;
+    Exposure exchange = conversation.exposure();
+    if (i >= WARM_UP) {
+      timing.seconds().add(seconds);
+      timing.exchanges().add(exchange);
+    }
+  }
+
+  @MustBeClosed
+  private Optimizer optimizer(Backend backend, Conversation conversation, StepBench bench) {
+    if (conversation.world() == 1) {
+      return new ReplicatedOptimizer(
+          backend,
+          ParameterLayout.of(bench.trained(), 1),
+          AdamW.PUBLISHED,
+          Untouched.ZERO_GRADIENT);
+    }
+    ParameterLayout layout =
+        ParameterLayout.of(
+            ParameterLayout.trained(bench.model().units()), conversation.world(), bucketBytes);
+    return new ShardedOptimizer(
+        backend,
+        conversation,
+        layout,
+        AdamW.PUBLISHED,
+        ShardedOptimizer.Settings.of(ZeroStage.of(zeroStage), Untouched.ZERO_GRADIENT, layout));
+  }
+
+  private void print(
+      Backend backend, StepSize parsed, StepBench bench, Timing timing, double[][] peaks) {
+    int world = peaks.length;
+    double median = Medians.of(timing.seconds());
     ObjectNode line = new JsonMapper().createObjectNode();
     line.put("stage", stage);
-    line.put("dtype", backendOptions.dtype().toString().toLowerCase(java.util.Locale.ROOT));
+    line.put("dtype", backendOptions.dtype().toString().toLowerCase(Locale.ROOT));
     line.put("size", parsed.toString());
     line.put("backend", backend.name());
     line.put("device", backend.device());
-    line.put("tokens_per_s", Medians.rounded(parsed.tokens() / median, 1));
+    line.put("tokens_per_s", Medians.rounded(world * parsed.tokens() / median, 1));
     line.put("step_s", Medians.rounded(median, 4));
     ArrayNode all = line.putArray("step_s_all");
-    seconds.forEach(s -> all.add(Medians.rounded(s, 3)));
+    timing.seconds().forEach(s -> all.add(Medians.rounded(s, 3)));
     line.put("peak_bytes", ProcessMemory.peakBytes());
     line.put("arrays_peak_bytes", backend.memory().peakBytes());
+    if (world > 1) {
+      line.put("nproc", world);
+      line.put("zero_stage", zeroStage);
+      ArrayNode ranks = line.putArray("arrays_peak_bytes_per_rank");
+      Arrays.stream(peaks).forEach(p -> ranks.add((long) p[1]));
+      double total = Medians.of(timing.exchanges().stream().map(Exposure::totalSeconds).toList());
+      double exposed =
+          Medians.of(timing.exchanges().stream().map(Exposure::exposedSeconds).toList());
+      line.put("communication_s", Medians.rounded(total, 4));
+      line.put("communication_exposed_s", Medians.rounded(exposed, 4));
+    }
     line.put("trainable", bench.trained().stream().mapToLong(p -> p.data().size()).sum());
     ArrayNode values = line.putArray("loss");
-    losses.forEach(l -> values.add(Medians.rounded(l, 4)));
+    timing.losses().forEach(l -> values.add(Medians.rounded(l, 4)));
     PrintWriter out =
         spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
     out.println(line);

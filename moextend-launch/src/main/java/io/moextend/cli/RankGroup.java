@@ -118,6 +118,11 @@ final class RankGroup implements AutoCloseable {
     }
   }
 
+  /** What ranks do together; null where a process is alone. */
+  @Nullable Collective collective() {
+    return collective;
+  }
+
   int rank() {
     return collective == null ? 0 : collective.rank();
   }

@@ -1,19 +1,13 @@
 package io.moextend.cli;
 
-import io.moextend.comm.group.GroupLimits;
-import io.moextend.comm.group.RankEnvironment;
-import io.moextend.launch.Launcher;
 import io.moextend.stage.Stage;
 import io.moextend.train.Progress;
 import io.moextend.train.TrainConfig;
 import io.moextend.train.Trainer;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -70,7 +64,8 @@ final class TrainCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     if (launch.asked(System.getenv())) {
-      return launched();
+      Path logs = TrainConfig.read(config, overrides).checkpoints().outputDir().resolve("logs");
+      return OwnRanks.start(spec, launch, logs, System.out);
     }
     Progress.Display display =
         quiet
@@ -82,45 +77,13 @@ final class TrainCommand implements Callable<Integer> {
     TrainConfig how = TrainConfig.read(config, overrides);
     var asked = new AtomicBoolean();
     Signal.handle(new Signal("TERM"), signal -> asked.set(true));
-    try (RankGroup group = group(how, asked::get)) {
+    try (RankGroup group = OwnRanks.join(how.distributed().transport(), asked::get)) {
       Trainer.Ending ending = new TrainingRun(what, how, group, System.out, display).run();
       group.finished();
       return switch (ending) {
         case DONE -> 0;
         case STOPPED -> STOPPED;
       };
-    }
-  }
-
-  /** This command again as each of the ranks; here nothing of a model is loaded. */
-  private int launched() {
-    List<String> words =
-        spec == null ? List.of() : spec.commandLine().getParent().getParseResult().originalArgs();
-    Path logs = TrainConfig.read(config, overrides).checkpoints().outputDir().resolve("logs");
-    return new Launcher(
-            launch.options(OwnCommand.with(words), logs, System.getenv()),
-            System.getenv(),
-            System.out,
-            System.err)
-        .run();
-  }
-
-  private static RankGroup group(TrainConfig config, BooleanSupplier asked) {
-    Map<String, String> environment = System.getenv();
-    Optional<RankEnvironment> rank = RankEnvironment.of(environment);
-    if (rank.isEmpty() || rank.get().world() == 1) {
-      return RankGroup.alone(asked);
-    }
-    try {
-      return RankGroup.join(
-          rank.get(),
-          GroupLimits.of(environment),
-          config.distributed().transport(),
-          asked,
-          System.err::println);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new IllegalStateException("interrupted while waiting for other ranks", e);
     }
   }
 }
