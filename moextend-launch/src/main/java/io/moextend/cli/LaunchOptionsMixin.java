@@ -108,8 +108,12 @@ final class LaunchOptionsMixin {
    * Whether several processes are asked for; false in a process that was started as one of them.
    */
   boolean asked(Map<String, String> environment) {
-    boolean rank = "launcher".equals(environment.get("MOEXTEND_RENDEZVOUS"));
-    return !rank && (ranks != null || nodes > 1);
+    return !isRank(environment) && (ranks != null || nodes > 1);
+  }
+
+  /** Whether a launcher of ours started this process. */
+  static boolean isRank(Map<String, String> environment) {
+    return "launcher".equals(environment.get("MOEXTEND_RENDEZVOUS"));
   }
 
   /**

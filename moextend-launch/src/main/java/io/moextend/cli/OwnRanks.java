@@ -45,7 +45,7 @@ final class OwnRanks {
   static RankGroup join(Wire wire, BooleanSupplier asked) {
     Map<String, String> environment = System.getenv();
     Optional<RankEnvironment> rank = RankEnvironment.of(environment);
-    if (rank.isEmpty() || rank.get().world() == 1) {
+    if (rank.isEmpty() || rank.get().world() == 1 && !rank.get().ofLauncher()) {
       return RankGroup.alone(asked);
     }
     try {

@@ -77,6 +77,10 @@ final class TrainCommand implements Callable<Integer> {
     TrainConfig how = TrainConfig.read(config, overrides);
     var asked = new AtomicBoolean();
     Signal.handle(new Signal("TERM"), signal -> asked.set(true));
+    if (LaunchOptionsMixin.isRank(System.getenv())) {
+      // Ctrl-C reaches the whole process group; the launcher passes it on as a SIGTERM
+      Signal.handle(new Signal("INT"), signal -> {});
+    }
     try (RankGroup group = OwnRanks.join(how.distributed().transport(), asked::get)) {
       Trainer.Ending ending = new TrainingRun(what, how, group, System.out, display).run();
       group.finished();
