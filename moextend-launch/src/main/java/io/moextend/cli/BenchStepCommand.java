@@ -3,7 +3,6 @@ package io.moextend.cli;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.backend.Backend;
 import io.moextend.bench.StepBench;
 import io.moextend.bench.StepSize;
@@ -13,9 +12,8 @@ import io.moextend.config.ConfigException;
 import io.moextend.optim.AdamW;
 import io.moextend.shard.Optimizer;
 import io.moextend.shard.ParameterLayout;
-import io.moextend.shard.ReplicatedOptimizer;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
-import io.moextend.shard.ShardedOptimizer;
+import io.moextend.shard.MemoryPlan;
 import io.moextend.shard.ZeroStage;
 import io.moextend.stage.Stage;
 import io.moextend.train.DistributedSection;
@@ -53,7 +51,7 @@ final class BenchStepCommand implements Callable<Integer> {
   @Option(
       names = "--stage",
       required = true,
-      paramLabel = "alignment|extension|finetune",
+      paramLabel = "alignment|extension|finetune|pretrain",
       description = "What trains.")
   private String stage = "";
 
@@ -79,7 +77,7 @@ final class BenchStepCommand implements Callable<Integer> {
   @Option(
       names = "--zero-stage",
       defaultValue = "1",
-      paramLabel = "0|1|2",
+      paramLabel = "0|1|2|3",
       description = "What ranks share among themselves (default: ${DEFAULT-VALUE}).")
   private int zeroStage;
 
@@ -87,7 +85,7 @@ final class BenchStepCommand implements Callable<Integer> {
       names = "--bucket-bytes",
       defaultValue = "26214400",
       description = "Gradients that are exchanged at once (default: ${DEFAULT-VALUE}).")
-  private long bucketBytes;
+  private int bucketBytes;
 
   @Mixin private final LaunchOptionsMixin launch = new LaunchOptionsMixin();
 
@@ -95,9 +93,6 @@ final class BenchStepCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (zeroStage > 2) {
-      throw new ConfigException("--zero-stage", zeroStage, "0, 1 and 2 can be timed");
-    }
     if (steps < 1) {
       throw new ConfigException("--steps", steps, "must be at least 1");
     }
@@ -113,11 +108,20 @@ final class BenchStepCommand implements Callable<Integer> {
         var bench =
             new StepBench(
                 backend, what, parsed, backendOptions.dtype(), checkpointing, group.rank());
-        Optimizer optimizer = optimizer(backend, conversation, bench)) {
+        RankOptimizer ranked =
+            RankOptimizer.of(
+                backend,
+                conversation,
+                bench.model(),
+                bench.weights(),
+                AdamW.PUBLISHED,
+                Untouched.ZERO_GRADIENT,
+                sharing())) {
       var timing = new Timing(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
       conversation.barrier("start");
+      backend.memory().resetPeak(); // a random start takes more than a checkpoint that is mapped
       for (int i = 0; i < steps + WARM_UP; i++) {
-        step(i, group.world(), bench, optimizer, conversation, timing);
+        step(i, group.world(), bench, ranked.optimizer(), conversation, timing);
       }
       double[][] peaks =
           conversation.gather("memory", ProcessMemory.peakBytes(), backend.memory().peakBytes());
@@ -150,24 +154,36 @@ final class BenchStepCommand implements Callable<Integer> {
     }
   }
 
-  @MustBeClosed
-  private Optimizer optimizer(Backend backend, Conversation conversation, StepBench bench) {
-    if (conversation.world() == 1) {
-      return new ReplicatedOptimizer(
-          backend,
-          ParameterLayout.of(bench.trained(), 1),
-          AdamW.PUBLISHED,
-          Untouched.ZERO_GRADIENT);
-    }
+  private DistributedSection sharing() {
+    return new DistributedSection(
+        zeroStage,
+        bucketBytes,
+        DistributedSection.GradientType.F32,
+        DistributedSection.FrozenWeights.AUTO,
+        DistributedSection.Wire.AUTO);
+  }
+
+  /** Gradients, masters, state and what is on its way, as the layout predicts it for a rank. */
+  private long stateBytes(StepBench bench, int world) {
+    ZeroStage zero = ZeroStage.of(world == 1 ? 0 : zeroStage);
     ParameterLayout layout =
         ParameterLayout.of(
-            ParameterLayout.trained(bench.model().units()), conversation.world(), bucketBytes);
-    return new ShardedOptimizer(
-        backend,
-        conversation,
-        layout,
-        AdamW.PUBLISHED,
-        ShardedOptimizer.Settings.of(ZeroStage.of(zeroStage), Untouched.ZERO_GRADIENT, layout));
+            ParameterLayout.trained(bench.model().units()),
+            world,
+            zero == ZeroStage.WEIGHTS ? 0 : bucketBytes);
+    return MemoryPlan.of(layout, zero, AdamW.PUBLISHED.stateNames().size(), layout.wide()).total();
+  }
+
+  /** Of the matrices in each decoder layer. */
+  private static long[] layerBytes(StepBench bench) {
+    return bench.model().layerWeights().stream()
+        .mapToLong(
+            layer ->
+                layer.stream()
+                    .flatMap(weight -> weight.parts().stream())
+                    .mapToLong(part -> part.size() * part.dtype().bytes())
+                    .sum())
+        .toArray();
   }
 
   private void print(
@@ -185,12 +201,15 @@ final class BenchStepCommand implements Callable<Integer> {
     ArrayNode all = line.putArray("step_s_all");
     timing.seconds().forEach(s -> all.add(Medians.rounded(s, 3)));
     line.put("peak_bytes", ProcessMemory.peakBytes());
-    line.put("arrays_peak_bytes", backend.memory().peakBytes());
+    line.put("zero_stage", zeroStage);
+    line.put("state_bytes", stateBytes(bench, world));
+    long[] layers = layerBytes(bench);
+    line.put("layer_weight_bytes", Arrays.stream(layers).sum());
+    line.put("largest_layer_bytes", Arrays.stream(layers).max().orElse(0));
+    ArrayNode ranks = line.putArray("arrays_peak_bytes");
+    Arrays.stream(peaks).forEach(p -> ranks.add((long) p[1]));
     if (world > 1) {
       line.put("nproc", world);
-      line.put("zero_stage", zeroStage);
-      ArrayNode ranks = line.putArray("arrays_peak_bytes_per_rank");
-      Arrays.stream(peaks).forEach(p -> ranks.add((long) p[1]));
       double total = Medians.of(timing.exchanges().stream().map(Exposure::totalSeconds).toList());
       double exposed =
           Medians.of(timing.exchanges().stream().map(Exposure::exposedSeconds).toList());

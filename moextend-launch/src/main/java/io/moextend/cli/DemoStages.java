@@ -122,8 +122,6 @@ final class DemoStages {
             25 << 20,
             DistributedSection.GradientType.F32,
             DistributedSection.FrozenWeights.AUTO,
-            60,
-            600,
             DistributedSection.Wire.AUTO),
         Math.max(1, steps.count() / 5));
   }

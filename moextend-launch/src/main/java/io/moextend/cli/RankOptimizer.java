@@ -1,12 +1,13 @@
 package io.moextend.cli;
 
 import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.Arena;
 import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.comm.device.Conversation;
-import io.moextend.model.OpenModel;
+import io.moextend.model.Decoder;
 import io.moextend.optim.UpdateRule;
 import io.moextend.shard.LayerShards;
 import io.moextend.shard.Optimizer;
@@ -43,17 +44,19 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
    * A collective call. The caller closes the model and the conversation after this.
    *
    * @param model opened with the roles of {@link #sharded}; what trains is settled
+   * @param weights owns the model's
    */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // both are closed with this
   static RankOptimizer of(
       Backend backend,
       Conversation conversation,
-      OpenModel model,
+      Decoder model,
+      Arena weights,
       UpdateRule rule,
       Untouched untouched,
       DistributedSection how) {
-    List<List<Parameter>> units = ParameterLayout.trained(model.decoder().units());
+    List<List<Parameter>> units = ParameterLayout.trained(model.units());
     int world = conversation.world();
     if (world == 1) {
       List<Parameter> trained = units.stream().flatMap(List::stream).toList();

@@ -188,7 +188,8 @@ final class TrainingRun {
             RankOptimizer.of(
                 backend,
                 rank.conversation(),
-                model,
+                model.decoder(),
+                model.weights(),
                 config.optimizer().rule(),
                 config.optimizer().untouched().policy(),
                 config.distributed());

@@ -77,6 +77,11 @@ public final class StepBench implements AutoCloseable {
     return model;
   }
 
+  /** Owns the weights. */
+  public Arena weights() {
+    return arena;
+  }
+
   /** In the model's order. */
   public List<Parameter> trained() {
     return trained;
@@ -90,7 +95,7 @@ public final class StepBench implements AutoCloseable {
    */
   public double backpropagate(GradientSink gradients, double scale) {
     try (Arena step = backend.arena("micro-batch")) {
-      Tape tape = Tape.recording(backend, step, gradients);
+      Tape tape = Tape.recording(backend, step, model.residency().training(gradients));
       byte[] ones = new byte[size.tokens()];
       Arrays.fill(ones, (byte) 1);
       Array mask = backend.bytes(step, ones, size.batch(), size.sequence());
@@ -114,6 +119,7 @@ public final class StepBench implements AutoCloseable {
       backend.fillInto(d, scale);
       double value = backend.toDouble(terms.total().data());
       tape.backward(terms.total(), d);
+      model.residency().finish();
       return value;
     }
   }

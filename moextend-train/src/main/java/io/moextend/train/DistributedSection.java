@@ -12,8 +12,6 @@ import io.moextend.config.ConfigException;
  * @param bucketBytes gradients that are exchanged at once, while the backward pass goes on
  * @param gradientDtype what gradients travel as; they are summed in f32
  * @param frozen whether each rank holds the frozen weights
- * @param patienceSeconds what waits longer in one exchange is reported
- * @param timeoutSeconds what waits longer ends the run
  * @param transport what exchanges go over
  */
 public record DistributedSection(
@@ -21,8 +19,6 @@ public record DistributedSection(
     int bucketBytes,
     GradientType gradientDtype,
     FrozenWeights frozen,
-    int patienceSeconds,
-    int timeoutSeconds,
     Wire transport) {
   private static final int LEAST_BUCKET = 1024;
 
@@ -66,15 +62,6 @@ public record DistributedSection(
       throw new ConfigException("distributed.zero_stage", zeroStage, "known are 0, 1, 2 and 3");
     }
     Section.requireAtLeast("distributed.bucket_bytes", bucketBytes, LEAST_BUCKET);
-    Section.requireAtLeast("distributed.patience_seconds", patienceSeconds, 1);
-    Section.requireAtLeast("distributed.timeout_seconds", timeoutSeconds, 1);
-    if (timeoutSeconds < patienceSeconds) {
-      throw new ConfigException(
-          "distributed.timeout_seconds",
-          timeoutSeconds,
-          "must be at least patience_seconds=%d, or the run ends before anyone is told"
-              .formatted(patienceSeconds));
-    }
   }
 
   /** Whether frozen weights are sharded, {@code auto} resolved. */

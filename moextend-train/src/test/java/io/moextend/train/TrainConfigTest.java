@@ -243,9 +243,6 @@ class TrainConfigTest {
   void wrongSettingsOfRanksAreRefusedByName() {
     assertThatThrownBy(() -> parse(LEAST, "distributed.zero_stage=4"))
         .hasMessageContaining("distributed.zero_stage=4: known are 0, 1, 2 and 3");
-    assertThatThrownBy(() -> parse(LEAST, "distributed.timeout_seconds=30"))
-        .hasMessageContaining(
-            "distributed.timeout_seconds=30: must be at least patience_seconds=60");
     assertThatThrownBy(() -> parse(LEAST, "distributed.transport=nccl"))
         .hasMessageContaining("distributed.transport=nccl")
         .hasMessageContaining("auto, shared_memory, aeron_ipc, aeron_udp");

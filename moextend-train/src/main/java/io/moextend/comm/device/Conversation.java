@@ -121,6 +121,12 @@ public final class Conversation implements AutoCloseable {
     return answer(what, () -> wire.gather(what, values));
   }
 
+  /** {@link DeviceWire#peakBytes}. */
+  public long peakBytes() {
+    quiet();
+    return wire.peakBytes();
+  }
+
   /** Returns when every rank has called it. */
   public void barrier(String what) {
     settle();

@@ -52,6 +52,9 @@ public interface DeviceWire extends AutoCloseable {
    */
   double[][] gather(String what, double... values);
 
+  /** Most bytes that open flats took so far outside of the backend's own memory. */
+  long peakBytes();
+
   /** Returns when every rank has called it. */
   void barrier(String what);
 

@@ -25,6 +25,8 @@ public final class HostWire implements DeviceWire {
   private final Backend backend;
   private final Collective collective;
   private @Nullable Buffer numbers;
+  private long openBytes;
+  private long peakBytes;
 
   /**
    * @param collective not owned: who made it closes it, after this
@@ -48,7 +50,8 @@ public final class HostWire implements DeviceWire {
   /**
    * @param staging owns the array where it is a copy of the buffer, null where it lies over it
    */
-  private record HostFlat(Buffer buffer, Payload payload, Array array, @Nullable Arena staging)
+  private record HostFlat(
+      Buffer buffer, Payload payload, Array array, @Nullable Arena staging, Runnable closed)
       implements Flat {
     Buffer.Slice slice(long from, long to) {
       return buffer.slice(payload, from, to);
@@ -60,6 +63,7 @@ public final class HostWire implements DeviceWire {
         staging.close();
       }
       buffer.close();
+      closed.run();
     }
   }
 
@@ -68,15 +72,19 @@ public final class HostWire implements DeviceWire {
   @SuppressWarnings("MustBeClosedChecker") // closed with the flat
   public Flat flat(String name, DType dtype, long length) {
     Payload payload = payload(dtype);
-    Buffer buffer = collective.buffer(name, Math.multiplyExact(length, payload.bytes()));
+    long bytes = Math.multiplyExact(length, payload.bytes());
+    Buffer buffer = collective.buffer(name, bytes);
+    openBytes += bytes;
+    peakBytes = Math.max(peakBytes, openBytes);
+    Runnable closed = () -> openBytes -= bytes;
     Array over = backend.over(dtype, buffer.segment(), length);
     if (over != null) {
-      return new HostFlat(buffer, payload, over, null);
+      return new HostFlat(buffer, payload, over, null, closed);
     }
     Arena arena = backend.arena("copy of buffer " + name);
     Array copy = arena.allocate(dtype, length);
     backend.fillInto(copy, 0);
-    return new HostFlat(buffer, payload, copy, arena);
+    return new HostFlat(buffer, payload, copy, arena, closed);
   }
 
   private static Payload payload(DType dtype) {
@@ -160,6 +168,11 @@ public final class HostWire implements DeviceWire {
       numbers = known;
     }
     return known;
+  }
+
+  @Override
+  public long peakBytes() {
+    return peakBytes;
   }
 
   @Override
