@@ -10,6 +10,7 @@ import io.moextend.report.Block;
 import io.moextend.report.Details;
 import io.moextend.report.Numbers;
 import io.moextend.report.Paragraph;
+import io.moextend.report.RanksReport;
 import io.moextend.report.Section;
 import io.moextend.report.Table;
 import io.moextend.report.TrainingReport;
@@ -75,6 +76,7 @@ record DemoCourse(DemoSettings settings, DemoResults results) {
     List<Block> blocks = new ArrayList<>(List.of(training()));
     if (settings.ranks() > 1) {
       blocks.add(new DemoRanks(settings.ranks(), results.stages()).table());
+      blocks.add(new Paragraph(RanksReport.HAND_OVER));
     }
     List<List<String>> parts =
         results.parts().stream()

@@ -25,8 +25,8 @@ record DemoRanks(int ranks, List<Trained> stages) {
       columns.add(Table.Column.numbers("Rank %d, MB".formatted(rank)));
     }
     columns.add(Table.Column.numbers("Exchanges, s"));
-    columns.add(Table.Column.numbers("Exposed, s"));
-    columns.add(Table.Column.numbers("Exposed, % of exchanges"));
+    columns.add(Table.Column.numbers("Waited for, s"));
+    columns.add(Table.Column.numbers("Waited for, % of the steps"));
     var rows = new ArrayList<List<String>>();
     for (Trained stage : stages) {
       Exchanges exchanges = Exchanges.of(stage.history());
@@ -34,7 +34,7 @@ record DemoRanks(int ranks, List<Trained> stages) {
       row.addAll(RanksReport.megabytes(stage.history()));
       row.add(Numbers.fixed(exchanges.seconds(), 1));
       row.add(Numbers.fixed(exchanges.exposedSeconds(), 1));
-      row.add(Numbers.fixed(100 * exchanges.exposedShare(), 1));
+      row.add(Numbers.fixed(100 * exchanges.shareOfSteps(), 1));
       rows.add(row);
     }
     return new Table(
@@ -50,11 +50,12 @@ record DemoRanks(int ranks, List<Trained> stages) {
 
   private static String line(Trained stage) {
     Exchanges exchanges = Exchanges.of(stage.history());
-    return "%s: %s MB of arrays per rank; exchanges %s s, %s s of them waited for"
+    return "%s: %s MB of arrays per rank; exchanges %s s, waited for %s s, %s %% of the steps"
         .formatted(
             stage.name(),
             String.join(" and ", RanksReport.megabytes(stage.history())),
             Numbers.fixed(exchanges.seconds(), 1),
-            Numbers.fixed(exchanges.exposedSeconds(), 1));
+            Numbers.fixed(exchanges.exposedSeconds(), 1),
+            Numbers.fixed(100 * exchanges.shareOfSteps(), 1));
   }
 }

@@ -49,20 +49,18 @@ class DemoRanksTest {
 
   @Test
   void everyStageSaysWhatEachRankHeldAndWhatTheirExchangesTook() {
-    assertThat(results.stages())
-        .hasSize(5)
-        .allSatisfy(
-            stage -> {
-              assertThat(stage.history().lastList("memory_per_rank"))
-                  .hasSize(RANKS)
-                  .allSatisfy(bytes -> assertThat(bytes).isPositive());
-              Exchanges exchanges = Exchanges.of(stage.history());
-              assertThat(exchanges.seconds()).isPositive();
-              assertThat(exchanges.exposedShare()).isBetween(0.0, 1.0);
-              RanksReport.megabytes(stage.history())
-                  .forEach(megabytes -> assertThat(report).contains(">" + megabytes + "<"));
-            });
-    assertThat(report).contains(">Rank 0, MB<", ">Rank 1, MB<", ">Exposed, s<");
+    assertThat(results.stages()).hasSize(5);
+    for (DemoStages.Trained stage : results.stages()) {
+      List<Double> memory = stage.history().lastList("memory_per_rank");
+      assertThat(memory).as(stage.name()).hasSize(RANKS).allMatch(bytes -> bytes > 0);
+      Exchanges exchanges = Exchanges.of(stage.history());
+      assertThat(exchanges.seconds()).as(stage.name()).isPositive();
+      assertThat(exchanges.shareOfSteps()).as(stage.name()).isBetween(0.0, 1.0);
+      for (String megabytes : RanksReport.megabytes(stage.history())) {
+        assertThat(report).contains(">" + megabytes + "<");
+      }
+    }
+    assertThat(report).contains(">Rank 0, MB<", ">Rank 1, MB<", ">Waited for, s<");
     assertThat(new DemoRanks(RANKS, results.stages()).lines()).hasSize(5);
   }
 

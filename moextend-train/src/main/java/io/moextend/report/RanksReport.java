@@ -8,13 +8,18 @@ import java.util.stream.IntStream;
 public final class RanksReport {
   private static final double MEGABYTE = 1e6;
 
+  /** To be said beside what was waited for. */
+  public static final String HAND_OVER =
+      "What is waited for counts the hand-over between a rank's threads: where cores are short it may be more than the exchanges themselves.";
+
   private RanksReport() {}
 
   /**
    * What the first rank's exchanges with the others took.
    *
    * @param seconds in exchanges, whatever else went on
-   * @param exposedSeconds of these, in which the rank did nothing but wait for them
+   * @param exposedSeconds in which the rank did nothing but wait for them; with the hand-over
+   *     between its threads, so that it may be more than {@code seconds} where cores are short
    * @param stepSeconds of all steps
    */
   public record Exchanges(double seconds, double exposedSeconds, double stepSeconds) {
@@ -23,7 +28,7 @@ public final class RanksReport {
           log.total("communication_s"), log.total("communication_exposed_s"), log.total("step_s"));
     }
 
-    /** Part of the exchanges that was waited for, 0 where there were none. */
+    /** What was waited for to what was exchanged, 0 where nothing was. */
     public double exposedShare() {
       return seconds == 0 ? 0 : exposedSeconds / seconds;
     }
@@ -58,7 +63,7 @@ public final class RanksReport {
         new KeyFigures.Figure(
             "Exposed",
             percent(exchanges.exposedShare()),
-            "of the exchanges were waited for: %s s, %s of the steps"
+            "waited for, as a part of the exchanges: %s s, %s of the steps"
                 .formatted(
                     Numbers.fixed(exchanges.exposedSeconds(), 1),
                     percent(exchanges.shareOfSteps()))));
@@ -66,6 +71,7 @@ public final class RanksReport {
     return Section.of(
         "Ranks",
         new KeyFigures(figures),
+        new Paragraph(HAND_OVER),
         new Table(
             "Memory of each rank",
             List.of(Table.Column.words("Rank"), Table.Column.numbers("Peak of arrays, MB")),
