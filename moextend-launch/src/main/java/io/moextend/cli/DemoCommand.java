@@ -40,12 +40,21 @@ final class DemoCommand implements Callable<Integer> {
       description = "A smaller model and few steps: shows that everything runs, learns little.")
   private boolean quick;
 
+  @Option(
+      names = {"--nproc-per-node", "--nproc_per_node"},
+      defaultValue = "1",
+      paramLabel = "N",
+      description =
+          "Processes that share each training stage; the samples of a step stay the same (default: ${DEFAULT-VALUE}).")
+  private int ranks = 1;
+
   @Override
   public Integer call() {
     DemoPlan plan = quick ? DemoPlan.quick() : DemoPlan.usual();
     var run =
         new DemoRun(
-            new DemoSettings(output, backend.backend(), type(), backend.threads(), seed, plan),
+            new DemoSettings(
+                output, backend.backend(), type(), backend.threads(), seed, plan, ranks),
             System.out);
     DemoResults results = run.run();
     System.out.printf(
@@ -55,6 +64,9 @@ final class DemoCommand implements Callable<Integer> {
         100 * results.marks(DemoChain.EXTENDED).pictureAccuracy(),
         results.drift(DemoChain.EXTENDED),
         results.drift(DemoChain.FULL));
+    if (ranks > 1) {
+      new DemoRanks(ranks, results.stages()).lines().forEach(System.out::println);
+    }
     System.out.printf(Locale.ROOT, "%.0f s; report: %s%n", results.seconds(), run.report());
     return 0;
   }

@@ -10,6 +10,7 @@ import io.moextend.report.Block;
 import io.moextend.report.Details;
 import io.moextend.report.Numbers;
 import io.moextend.report.Paragraph;
+import io.moextend.report.RanksReport;
 import io.moextend.report.Section;
 import io.moextend.report.Table;
 import io.moextend.report.TrainingReport;
@@ -72,6 +73,24 @@ record DemoCourse(DemoSettings settings, DemoResults results) {
   }
 
   Section cost() {
+    List<Block> blocks = new ArrayList<>(List.of(training()));
+    if (settings.ranks() > 1) {
+      blocks.add(new DemoRanks(settings.ranks(), results.stages()).table());
+      blocks.add(new Paragraph(RanksReport.HAND_OVER));
+    }
+    List<List<String>> parts =
+        results.parts().stream()
+            .map(p -> List.of(p.name(), Numbers.fixed(p.seconds(), 1)))
+            .toList();
+    blocks.add(
+        new Table(
+            "Every part",
+            List.of(Table.Column.words("Part"), Table.Column.numbers("Seconds")),
+            parts));
+    return new Section("Time and memory", blocks);
+  }
+
+  private Table training() {
     List<List<String>> stages = new ArrayList<>();
     for (Trained stage : results.stages()) {
       stages.add(
@@ -82,25 +101,18 @@ record DemoCourse(DemoSettings settings, DemoResults results) {
               Numbers.compact(stage.history().median("tokens_per_s").orElse(0)),
               Numbers.fixed(stage.peakBytes() / MEGABYTE, 1)));
     }
-    List<List<String>> parts =
-        results.parts().stream()
-            .map(p -> List.of(p.name(), Numbers.fixed(p.seconds(), 1)))
-            .toList();
-    return Section.of(
-        "Time and memory",
-        new Table(
-            "Training",
-            List.of(
-                Table.Column.words("Stage"),
-                Table.Column.numbers("Steps"),
-                Table.Column.numbers("Seconds"),
-                Table.Column.numbers("Tokens per second"),
-                Table.Column.numbers("Peak of arrays, MB")),
-            stages),
-        new Table(
-            "Every part",
-            List.of(Table.Column.words("Part"), Table.Column.numbers("Seconds")),
-            parts));
+    return new Table(
+        "Training",
+        List.of(
+            Table.Column.words("Stage"),
+            Table.Column.numbers("Steps"),
+            Table.Column.numbers("Seconds"),
+            Table.Column.numbers("Tokens per second"),
+            Table.Column.numbers(
+                settings.ranks() > 1
+                    ? "Largest peak of a rank's arrays, MB"
+                    : "Peak of arrays, MB")),
+        stages);
   }
 
   Section settingsTable() {
@@ -132,6 +144,9 @@ record DemoCourse(DemoSettings settings, DemoResults results) {
     }
     all.put("dtype", settings.dtype().dtype().toString());
     all.put("device", results.device());
+    all.put(
+        "processes of a training stage",
+        "%d with %d threads each".formatted(settings.ranks(), settings.threadsOfRank()));
     all.put("threads", Integer.toString(settings.threads()));
     all.put("seed", Long.toString(settings.seed()));
     return TrainingReport.settings(all);

@@ -8,6 +8,7 @@ import io.moextend.config.TowerConfig;
 import io.moextend.demo.DemoData;
 import io.moextend.demo.DemoTokenizer;
 import io.moextend.demo.ScenePicture;
+import java.util.List;
 import java.util.TreeSet;
 
 /**
@@ -62,6 +63,11 @@ record DemoPlan(
         new Steps(60, 16, 5e-3),
         new Steps(5, 16, 1e-3),
         new Steps(60, 16, 5e-3));
+  }
+
+  /** Each of them. */
+  List<Steps> stages() {
+    return List.of(pretrain, alignment, extension, finetune);
   }
 
   /** A Mixtral that knows nothing of pictures, with rows for their three tokens. */

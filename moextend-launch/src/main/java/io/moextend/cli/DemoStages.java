@@ -19,8 +19,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Trains the demo's stages as {@code moextend train} does, one folder each. The frozen tower reads
- * each picture once; what it made of it is kept.
+ * Trains the demo's stages as {@code moextend train} does, one folder each, in this process or in
+ * several. The frozen tower reads each picture once; what it made of it is kept.
  */
 final class DemoStages {
   static final int LONGEST = 192;
@@ -44,9 +44,11 @@ final class DemoStages {
       Path model,
       double seconds,
       MetricsHistory history) {
-    /** Most bytes the backend had given out. */
+    /** Most bytes the backend had given out; of several ranks, the one that took most. */
     long peakBytes() {
-      return (long) history.last("memory").orElse(0);
+      double own = history.last("memory").orElse(0);
+      return (long)
+          history.lastList("memory_per_rank").stream().mapToDouble(v -> v).reduce(own, Math::max);
     }
 
     FrozenProof proof() {
@@ -72,22 +74,30 @@ final class DemoStages {
       DemoPlan.Steps steps) {
     long start = System.nanoTime();
     Path folder = settings.output().resolve(name);
-    TrainConfig config = config(new ModelSection(base, null, tower, null), files, steps, folder);
-    TrainingRun run;
-    try (RankGroup alone = RankGroup.alone(() -> false)) {
-      run = new TrainingRun(stage, config, alone, out, Progress.Display.LINES);
-      run.run();
+    int each = steps.batch() / settings.ranks();
+    var own = new DemoPlan.Steps(steps.count(), each, steps.learningRate());
+    TrainConfig config = config(new ModelSection(base, null, tower, null), files, own, folder);
+    if (settings.ranks() > 1) {
+      new StageRanks(settings.output(), settings.ranks(), out).train(name, stage, config);
+    } else {
+      try (RankGroup alone = RankGroup.alone(() -> false)) {
+        new TrainingRun(stage, config, alone, out, Progress.Display.LINES).run();
+      }
     }
     return new Trained(
         name,
         stage,
         steps,
-        run.model(),
+        folder.resolve("model"),
         (System.nanoTime() - start) / 1e9,
         MetricsHistory.read(folder.resolve(MetricsLog.FILE)));
   }
 
-  /** What a run over these files is told; also how files are opened to be asked about. */
+  /**
+   * What a run over these files is told; also how files are opened to be asked about.
+   *
+   * @param steps whose samples are those of one rank
+   */
   TrainConfig config(ModelSection model, List<Path> files, DemoPlan.Steps steps, Path folder) {
     return new TrainConfig(
         model,
@@ -112,7 +122,7 @@ final class DemoStages {
             false,
             settings.dtype(),
             settings.backend(),
-            settings.threads(),
+            settings.threadsOfRank(),
             TrainingSection.Balance.AUTO,
             null),
         new EvaluationSection(0, steps.batch()),

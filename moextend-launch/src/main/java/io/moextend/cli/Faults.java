@@ -19,6 +19,10 @@ final class Faults {
   private static final int PEER_LOST = 5;
 
   static int report(Exception e, PrintWriter err, boolean debug) {
+    if (e instanceof StageFailedException failed) {
+      err.println("moextend: " + failed.getMessage()); // its ranks have said why
+      return failed.code();
+    }
     boolean lost = e instanceof PeerLostException;
     boolean users = isUsers(e);
     String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();

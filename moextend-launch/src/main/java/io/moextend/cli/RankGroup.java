@@ -141,6 +141,25 @@ final class RankGroup implements AutoCloseable {
     return share;
   }
 
+  /**
+   * What the ranks talk over, in words.
+   *
+   * @param asked as the run was told
+   */
+  String wire(Wire asked) {
+    return switch (asked) {
+      case SHARED_MEMORY -> "shared memory";
+      case AERON_IPC -> "Aeron IPC";
+      case AERON_UDP -> "Aeron over UDP";
+      case AUTO ->
+          localWorld == world()
+              ? "shared memory"
+              : localWorld == 1
+                  ? "Aeron over UDP"
+                  : "shared memory within a host, Aeron over UDP between hosts";
+    };
+  }
+
   /** How often the group was started again. */
   int generation() {
     return generation;

@@ -5,21 +5,12 @@ import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
-import io.moextend.checkpoint.AtomicFolder;
-import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.Fingerprint;
 import io.moextend.checkpoint.FrozenProof;
-import io.moextend.checkpoint.WeightSource;
 import io.moextend.comm.device.Conversation;
-import io.moextend.config.ConfigException;
-import io.moextend.config.VisionConfig;
 import io.moextend.data.Batch;
-import io.moextend.data.FeatureCache;
 import io.moextend.data.Share;
-import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.model.OpenModel;
-import io.moextend.report.MetricsHistory;
-import io.moextend.report.TrainingReport;
 import io.moextend.stage.Stage;
 import io.moextend.stage.TrainableTable;
 import io.moextend.text.Tokenizer;
@@ -31,7 +22,6 @@ import io.moextend.train.FrozenTensors;
 import io.moextend.train.LoadedBatches;
 import io.moextend.train.MetricsLog;
 import io.moextend.train.ModelFiles;
-import io.moextend.train.ModelSection;
 import io.moextend.train.OptimizerFile;
 import io.moextend.train.Peers;
 import io.moextend.train.Progress;
@@ -42,21 +32,14 @@ import io.moextend.train.TrainConfig;
 import io.moextend.train.TrainPlan;
 import io.moextend.train.TrainedWeights;
 import io.moextend.train.Trainer;
-import io.moextend.train.WholeModel;
-import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Objects;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Builds all that one stage's run needs, runs it, and leaves its folder: the composition root of
@@ -88,13 +71,12 @@ final class TrainingRun {
 
   /** Where the whole trained model will be. */
   Path model() {
-    return output.resolve("model");
+    return new FinishedRun(stage, config, group, out).model();
   }
 
   /** To the end, or until it is asked to stop. */
   Trainer.Ending run() {
-    requireApart();
-    createOutput();
+    new RunFolder(config.model(), output).open();
     try (Tokenizer tokenizer = ModelFiles.tokenizer(config.model());
         Backend backend = backend();
         Conversation conversation = group.conversation(backend)) {
@@ -130,36 +112,6 @@ final class TrainingRun {
         config.training().backend(),
         new BackendProvider.Options(threads == null ? group.threads() : threads, 0, group.share()),
         config.training().dtype().dtype());
-  }
-
-  /** What a run reads must outlive what it writes. */
-  private void requireApart() {
-    ModelSection read = config.model();
-    for (Path written : List.of(output, output.resolve("model"))) {
-      for (Path source :
-          Stream.of(read.base(), read.delta(), read.visionTower(), read.tokenizer())
-              .filter(Objects::nonNull)
-              .toList()) {
-        if (written.toAbsolutePath().normalize().equals(source.toAbsolutePath().normalize())) {
-          throw new ConfigException(
-              "checkpoints.output_dir",
-              output,
-              "the run would write into %s, which it reads; name another folder".formatted(source));
-        }
-      }
-    }
-  }
-
-  private void createOutput() {
-    try {
-      Files.createDirectories(output);
-    } catch (IOException e) {
-      throw AtomicFolder.failure(output, e);
-    }
-    if (!Files.isWritable(output)) {
-      throw new ConfigException(
-          "checkpoints.output_dir", output, "is not writable for this user; name another folder");
-    }
   }
 
   private void looked(long samples) {
@@ -211,7 +163,8 @@ final class TrainingRun {
               model.decoder(),
               config.training().loss(model.decoder().config()),
               config.training().gradientCheckpointing(),
-              cache(files, model, all));
+              TowerFeatures.cache(
+                  config, model.decoder().config().vision(), files.preprocessing(), all, out));
       var parts =
           new Trainer.Parts<Batch>(
               backend,
@@ -244,7 +197,8 @@ final class TrainingRun {
             .during(
                 () -> {
                   if (peers.rank() == 0) {
-                    finish(backend, files, model, trained, frozen);
+                    new FinishedRun(stage, config, group, out)
+                        .write(backend, files, model, trained, frozen);
                   }
                 });
       }
@@ -263,73 +217,5 @@ final class TrainingRun {
     identity.put("base", Fingerprint.of(base).hex());
     identity.putAll(config.identity(world));
     return identity;
-  }
-
-  private @Nullable FeatureCache cache(ModelFiles files, OpenModel model, FrozenProof all) {
-    Path folder = config.data().featureCache();
-    VisionConfig vision = model.decoder().config().vision();
-    ClipPreprocessing preprocessing = files.preprocessing();
-    if (folder == null || vision == null || preprocessing == null) {
-      return null;
-    }
-    FrozenProof tower = all.only(name -> name.startsWith("model.visual.vision_tower."));
-    String key =
-        "%s layer %d %s %s"
-            .formatted(
-                Fingerprint.of(tower).hex(),
-                vision.featureLayer(),
-                config.training().dtype(),
-                preprocessing.fingerprint());
-    return new FeatureCache(
-        folder,
-        key,
-        vision.tower().patches(),
-        vision.tower().hidden(),
-        (entry, why) -> out.println("feature cache: " + entry + " is made anew: " + why));
-  }
-
-  private void finish(
-      Backend backend,
-      ModelFiles files,
-      OpenModel model,
-      List<Parameter> trained,
-      FrozenTensors frozen) {
-    var companions = new ArrayList<Path>();
-    Path tower = config.model().visionTower();
-    if (tower != null) {
-      companions.add(tower);
-    }
-    companions.add(config.model().base());
-    Path tokenizer = config.model().tokenizer();
-    if (tokenizer != null) {
-      companions.add(Files.isDirectory(tokenizer) ? tokenizer : tokenizer.resolveSibling("."));
-    }
-    Path whole = output.resolve("model");
-    new WholeModel(backend, model.source(), files.config(), trained).write(companions, whole);
-    try (WeightSource written = CheckpointFolder.open(whole)) {
-      frozen.requireUnmoved(written);
-    }
-    report();
-    out.printf("model: %s%nreport: %s%n", whole, output.resolve("report.html"));
-    out.println("every frozen tensor is byte for byte as it was: moextend verify --model " + whole);
-  }
-
-  private void report() {
-    Path metrics = output.resolve(MetricsLog.FILE);
-    if (!Files.exists(metrics)) {
-      throw new ConfigException(metrics + " is missing; was it removed during the run?");
-    }
-    var settings = new LinkedHashMap<String, String>();
-    settings.put("stage", stage.word());
-    settings.put("base", String.valueOf(config.model().base()));
-    settings.put("learning rate", String.valueOf(config.optimizer().learningRate()));
-    settings.put("dtype", config.training().dtype().toString());
-    TrainingReport.of(
-            "MoExtend: " + stage.word(),
-            "One stage of training, measured.",
-            MetricsHistory.read(metrics),
-            settings,
-            List.of())
-        .write(output.resolve("report.html"));
   }
 }

@@ -44,7 +44,7 @@ class DemoTest {
   }
 
   private static DemoSettings settings(String name, ComputeType dtype) {
-    return new DemoSettings(folder.resolve(name), "cpu", dtype, THREADS, 42, DemoPlan.quick());
+    return new DemoSettings(folder.resolve(name), "cpu", dtype, THREADS, 42, DemoPlan.quick(), 1);
   }
 
   @Test

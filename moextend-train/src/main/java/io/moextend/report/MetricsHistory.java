@@ -17,9 +17,10 @@ import java.util.OptionalDouble;
 import java.util.TreeMap;
 
 /**
- * What a run wrote to metrics.jsonl: JSON objects with a {@code step} and other numbers, which are
- * kept by name. Lines of one step with different numbers, as of training and evaluation, are one
- * row; a number that comes again, as after a new start from a checkpoint, replaces the first.
+ * What a run wrote to metrics.jsonl: JSON objects with a {@code step} and other numbers or lists of
+ * numbers, which are kept by name. Lines of one step with different numbers, as of training and
+ * evaluation, are one row; a number that comes again, as after a new start from a checkpoint,
+ * replaces the first.
  *
  * @param rows in the order of their steps
  * @param repeatedSteps lines that replaced a number of an earlier line
@@ -28,16 +29,23 @@ import java.util.TreeMap;
 public record MetricsHistory(List<Row> rows, int repeatedSteps, int cutLines) {
   private static final JsonMapper JSON = new JsonMapper();
 
-  /** The numbers of one step. */
-  public record Row(long step, Map<String, Double> values) {
+  /**
+   * The numbers of one step.
+   *
+   * @param lists those with a value for each rank
+   */
+  public record Row(long step, Map<String, Double> values, Map<String, List<Double>> lists) {
     public Row {
       values = Map.copyOf(values);
+      lists = Map.copyOf(lists);
     }
 
     Row with(Row later) {
       Map<String, Double> all = new HashMap<>(values);
       all.putAll(later.values);
-      return new Row(step, all);
+      Map<String, List<Double>> allLists = new HashMap<>(lists);
+      allLists.putAll(later.lists);
+      return new Row(step, all, allLists);
     }
   }
 
@@ -94,14 +102,18 @@ public record MetricsHistory(List<Row> rows, int repeatedSteps, int cutLines) {
           where + " step", node.path("step"), "each line is an object with a whole number step");
     }
     Map<String, Double> values = new LinkedHashMap<>();
+    Map<String, List<Double>> lists = new LinkedHashMap<>();
     node.properties()
         .forEach(
             field -> {
-              if (field.getValue().isNumber() && !field.getKey().equals("step")) {
-                values.put(field.getKey(), field.getValue().asDouble());
+              JsonNode value = field.getValue();
+              if (value.isNumber() && !field.getKey().equals("step")) {
+                values.put(field.getKey(), value.asDouble());
+              } else if (value.isArray() && value.valueStream().allMatch(JsonNode::isNumber)) {
+                lists.put(field.getKey(), value.valueStream().map(JsonNode::asDouble).toList());
               }
             });
-    return new Row(node.get("step").asLong(), values);
+    return new Row(node.get("step").asLong(), values, lists);
   }
 
   /** Whether any step has this number. */
@@ -125,6 +137,20 @@ public record MetricsHistory(List<Row> rows, int repeatedSteps, int cutLines) {
   public OptionalDouble last(String name) {
     List<LineChart.Point> points = series(name, name).points();
     return points.isEmpty() ? OptionalDouble.empty() : OptionalDouble.of(points.getLast().y());
+  }
+
+  /** A list of numbers at the last step that has it; empty where none has. */
+  public List<Double> lastList(String name) {
+    return rows.reversed().stream()
+        .map(row -> row.lists().getOrDefault(name, List.of()))
+        .filter(list -> !list.isEmpty())
+        .findFirst()
+        .orElse(List.of());
+  }
+
+  /** The sum over all steps of what each took; 0 where none has it. */
+  public double total(String name) {
+    return rows.stream().mapToDouble(row -> row.values().getOrDefault(name, 0.0)).sum();
   }
 
   /** The middle value over all steps: what a few slow ones do not move. */

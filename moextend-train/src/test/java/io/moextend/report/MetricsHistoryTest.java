@@ -86,6 +86,29 @@ class MetricsHistoryTest {
   }
 
   @Test
+  void aListWithAValueForEachRankIsKeptAndShown() throws IOException {
+    MetricsHistory log =
+        read(
+            """
+            {"step":1,"memory_per_rank":[1500000,2500000],"communication_s":1.0,"communication_exposed_s":0.5,"step_s":4.0}
+            {"step":2,"memory_per_rank":[1600000,2700000],"communication_s":2.0,"communication_exposed_s":0.25,"step_s":3.5}
+            {"step":2,"eval_loss":2.75,"words":["a"]}
+            """);
+    assertThat(log.lastList("memory_per_rank")).containsExactly(1_600_000.0, 2_700_000.0);
+    assertThat(log.lastList("words")).isEmpty();
+    assertThat(log.has("memory_per_rank")).isFalse();
+    assertThat(log.total("communication_s")).isEqualTo(3.0);
+    assertThat(RanksReport.Exchanges.of(log))
+        .isEqualTo(new RanksReport.Exchanges(3.0, 0.75, 7.5))
+        .satisfies(e -> assertThat(e.exposedShare()).isEqualTo(0.25))
+        .satisfies(e -> assertThat(e.shareOfSteps()).isEqualTo(0.1));
+    Section ranks = RanksReport.section(log, 2, 1, "shared memory");
+    assertThat(TrainingReport.of("Run", "", log, Map.of(), List.of(ranks)).html())
+        .contains(
+            ">rank 1<", ">2.7<", "over shared memory", "<dd>25.0 %</dd>", "10.0 % of the steps");
+  }
+
+  @Test
   void anEmptyLogStillMakesAReport() throws IOException {
     assertThat(report(read(""))).contains("<dd>0</dd>", "Nothing was recorded.");
   }

@@ -1,0 +1,101 @@
+package io.moextend.cli;
+
+import io.moextend.autograd.Parameter;
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.ConfigException;
+import io.moextend.model.OpenModel;
+import io.moextend.report.MetricsHistory;
+import io.moextend.report.RanksReport;
+import io.moextend.report.Section;
+import io.moextend.report.TrainingReport;
+import io.moextend.stage.Stage;
+import io.moextend.train.FrozenTensors;
+import io.moextend.train.MetricsLog;
+import io.moextend.train.ModelFiles;
+import io.moextend.train.TrainConfig;
+import io.moextend.train.WholeModel;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+
+/**
+ * What a run that came to its end leaves in its folder: the whole model, proved against what was
+ * frozen, and report.html.
+ *
+ * @param group not owned
+ */
+record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream out) {
+  private Path output() {
+    return config.checkpoints().outputDir();
+  }
+
+  /** Where the whole trained model is. */
+  Path model() {
+    return output().resolve("model");
+  }
+
+  /**
+   * Of one rank, which holds every weight.
+   *
+   * @param trained what differs from {@code model}'s source
+   */
+  void write(
+      Backend backend,
+      ModelFiles files,
+      OpenModel model,
+      List<Parameter> trained,
+      FrozenTensors frozen) {
+    var companions = new ArrayList<Path>();
+    Path tower = config.model().visionTower();
+    if (tower != null) {
+      companions.add(tower);
+    }
+    companions.add(config.model().base());
+    Path tokenizer = config.model().tokenizer();
+    if (tokenizer != null) {
+      companions.add(Files.isDirectory(tokenizer) ? tokenizer : tokenizer.resolveSibling("."));
+    }
+    Path whole = model();
+    new WholeModel(backend, model.source(), files.config(), trained).write(companions, whole);
+    try (WeightSource written = CheckpointFolder.open(whole)) {
+      frozen.requireUnmoved(written);
+    }
+    report();
+    out.printf("model: %s%nreport: %s%n", whole, output().resolve("report.html"));
+    out.println("every frozen tensor is byte for byte as it was: moextend verify --model " + whole);
+  }
+
+  private void report() {
+    Path metrics = output().resolve(MetricsLog.FILE);
+    if (!Files.exists(metrics)) {
+      throw new ConfigException(metrics + " is missing; was it removed during the run?");
+    }
+    MetricsHistory log = MetricsHistory.read(metrics);
+    var settings = new LinkedHashMap<String, String>();
+    settings.put("stage", stage.word());
+    settings.put("base", String.valueOf(config.model().base()));
+    settings.put("learning rate", String.valueOf(config.optimizer().learningRate()));
+    settings.put("dtype", config.training().dtype().toString());
+    settings.put("ranks", Integer.toString(group.world()));
+    TrainingReport.of(
+            "MoExtend: " + stage.word(),
+            "One stage of training, measured.",
+            log,
+            settings,
+            group.world() == 1 ? List.of() : List.of(ranks(log)))
+        .write(output().resolve("report.html"));
+  }
+
+  private Section ranks(MetricsHistory log) {
+    return RanksReport.section(
+        log,
+        group.world(),
+        config.distributed().zeroStage(),
+        group.wire(config.distributed().transport()));
+  }
+}

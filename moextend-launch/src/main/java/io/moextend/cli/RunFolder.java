@@ -1,0 +1,53 @@
+package io.moextend.cli;
+
+import io.moextend.checkpoint.AtomicFolder;
+import io.moextend.config.ConfigException;
+import io.moextend.train.ModelSection;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+
+/**
+ * The folder a run writes.
+ *
+ * @param read what the run starts from
+ */
+record RunFolder(ModelSection read, Path output) {
+  /**
+   * Makes it where it is not there yet.
+   *
+   * @throws ConfigException where it cannot be written, or is one the run reads
+   */
+  void open() {
+    requireApart();
+    try {
+      Files.createDirectories(output);
+    } catch (IOException e) {
+      throw AtomicFolder.failure(output, e);
+    }
+    if (!Files.isWritable(output)) {
+      throw new ConfigException(
+          "checkpoints.output_dir", output, "is not writable for this user; name another folder");
+    }
+  }
+
+  /** What a run reads must outlive what it writes. */
+  private void requireApart() {
+    for (Path written : List.of(output, output.resolve("model"))) {
+      for (Path source :
+          Stream.of(read.base(), read.delta(), read.visionTower(), read.tokenizer())
+              .filter(Objects::nonNull)
+              .toList()) {
+        if (written.toAbsolutePath().normalize().equals(source.toAbsolutePath().normalize())) {
+          throw new ConfigException(
+              "checkpoints.output_dir",
+              output,
+              "the run would write into %s, which it reads; name another folder".formatted(source));
+        }
+      }
+    }
+  }
+}
