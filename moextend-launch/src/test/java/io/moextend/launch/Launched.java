@@ -17,7 +17,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** The launch command as a process of its own, and what it said. */
-final class Launched implements AutoCloseable {
+public final class Launched implements AutoCloseable {
   private static final Pattern PID = Pattern.compile("pid (\\d+)");
 
   private final Process process;
@@ -38,7 +38,8 @@ final class Launched implements AutoCloseable {
     return start(folder, command, environment);
   }
 
-  static Launched start(Path folder, List<String> command, Map<String, String> environment)
+  /** Any command; variables of ours that this process has are not passed on. */
+  public static Launched start(Path folder, List<String> command, Map<String, String> environment)
       throws IOException {
     var builder = new ProcessBuilder(command).redirectErrorStream(true).directory(folder.toFile());
     builder.environment().keySet().removeIf(name -> name.startsWith("MOEXTEND_"));
@@ -82,7 +83,7 @@ final class Launched implements AutoCloseable {
     }
   }
 
-  long pid() {
+  public long pid() {
     return process.pid();
   }
 
@@ -95,7 +96,7 @@ final class Launched implements AutoCloseable {
   }
 
   /** Waits for a line with these parts and returns it. */
-  String await(String... parts) throws InterruptedException {
+  public String await(String... parts) throws InterruptedException {
     var found = new ArrayList<String>();
     await(
         String.join(" ... ", parts),
@@ -110,7 +111,7 @@ final class Launched implements AutoCloseable {
   }
 
   private void await(String what, BooleanSupplier claim) throws InterruptedException {
-    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(40);
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(90);
     while (!claim.getAsBoolean()) {
       if (System.nanoTime() > deadline || !process.isAlive() && !reader.isAlive()) {
         if (!claim.getAsBoolean()) {
@@ -121,27 +122,27 @@ final class Launched implements AutoCloseable {
     }
   }
 
-  int code() throws InterruptedException {
-    assertThat(process.waitFor(60, TimeUnit.SECONDS)).as(this::said).isTrue();
+  public int code() throws InterruptedException {
+    assertThat(process.waitFor(120, TimeUnit.SECONDS)).as(this::said).isTrue();
     reader.join(2000);
     return process.exitValue();
   }
 
-  String said() {
+  public String said() {
     return String.join("\n", lines);
   }
 
-  void signal(String name) throws IOException, InterruptedException {
+  public void signal(String name) throws IOException, InterruptedException {
     signal(process.pid(), name);
   }
 
-  static void signal(long pid, String name) throws IOException, InterruptedException {
+  public static void signal(long pid, String name) throws IOException, InterruptedException {
     Process kill = new ProcessBuilder("sh", "-c", "kill -" + name + " " + pid).start();
     assertThat(kill.waitFor()).as("kill -%s %d", name, pid).isZero();
   }
 
   /** Waits for the end of a process that is no child of this one. */
-  static void awaitEnd(long pid) throws InterruptedException {
+  public static void awaitEnd(long pid) throws InterruptedException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(20);
     while (ProcessHandle.of(pid).map(ProcessHandle::isAlive).orElse(false)) {
       assertThat(System.nanoTime()).as("process %d still runs", pid).isLessThan(deadline);
