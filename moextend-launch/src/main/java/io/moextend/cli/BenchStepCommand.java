@@ -3,6 +3,7 @@ package io.moextend.cli;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.bench.StepBench;
 import io.moextend.bench.StepSize;
@@ -10,10 +11,10 @@ import io.moextend.comm.device.Conversation;
 import io.moextend.comm.device.Exposure;
 import io.moextend.config.ConfigException;
 import io.moextend.optim.AdamW;
+import io.moextend.shard.MemoryPlan;
 import io.moextend.shard.Optimizer;
 import io.moextend.shard.ParameterLayout;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
-import io.moextend.shard.MemoryPlan;
 import io.moextend.shard.ZeroStage;
 import io.moextend.stage.Stage;
 import io.moextend.train.DistributedSection;
@@ -124,7 +125,10 @@ final class BenchStepCommand implements Callable<Integer> {
         step(i, group.world(), bench, ranked.optimizer(), conversation, timing);
       }
       double[][] peaks =
-          conversation.gather("memory", ProcessMemory.peakBytes(), backend.memory().peakBytes());
+          conversation.gather(
+              "memory",
+              ProcessMemory.peakBytes(),
+              backend.memory().peakBytes() + conversation.peakBytes());
       group.finished();
       if (group.rank() == 0) {
         print(backend, parsed, bench, timing, peaks);
@@ -216,7 +220,7 @@ final class BenchStepCommand implements Callable<Integer> {
       line.put("communication_s", Medians.rounded(total, 4));
       line.put("communication_exposed_s", Medians.rounded(exposed, 4));
     }
-    line.put("trainable", bench.trained().stream().mapToLong(p -> p.data().size()).sum());
+    line.put("trainable", bench.trained().stream().mapToLong(Parameter::size).sum());
     ArrayNode values = line.putArray("loss");
     timing.losses().forEach(l -> values.add(Medians.rounded(l, 4)));
     PrintWriter out =

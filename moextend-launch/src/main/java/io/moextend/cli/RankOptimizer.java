@@ -68,8 +68,7 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
     ParameterLayout layout = ParameterLayout.of(units, world, layered ? 0 : how.bucketBytes());
     LayerShards layers =
         layered
-            ? new LayerShards(
-                backend, conversation, model.decoder(), model.weights(), layout, how.shardsFrozen())
+            ? new LayerShards(backend, conversation, model, weights, layout, how.shardsFrozen())
             : null;
     var settings = new ShardedOptimizer.Settings(zero, untouched, payload(how, layout));
     return new RankOptimizer(
