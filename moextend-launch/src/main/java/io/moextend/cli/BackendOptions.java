@@ -40,7 +40,8 @@ final class BackendOptions {
   @MustBeClosed
   Backend open(RankGroup group) {
     int own = threads > 0 ? threads : group.threads();
-    return Backends.open(backend, new BackendProvider.Options(own, 0, group.share()), dtype());
+    return Backends.open(
+        backend, new BackendProvider.Options(own, group.device(), group.share()), dtype());
   }
 
   /** As typed. */

@@ -13,6 +13,7 @@ import io.moextend.comm.group.Group;
 import io.moextend.comm.group.GroupLimits;
 import io.moextend.comm.group.Membership;
 import io.moextend.comm.group.RankEnvironment;
+import io.moextend.launch.LocalDevices;
 import io.moextend.train.DistributedSection.Wire;
 import java.net.InetAddress;
 import java.nio.file.Path;
@@ -27,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 final class RankGroup implements AutoCloseable {
   private final @Nullable Collective collective;
   private final int localWorld;
+  private final int device;
   private final @Nullable Path share;
   private final int generation;
   private final BooleanSupplier stop;
@@ -42,12 +44,14 @@ final class RankGroup implements AutoCloseable {
   private RankGroup(
       @Nullable Collective collective,
       int localWorld,
+      int device,
       @Nullable Path share,
       int generation,
       BooleanSupplier stop,
       Closing closing) {
     this.collective = collective;
     this.localWorld = localWorld;
+    this.device = device;
     this.share = share;
     this.generation = generation;
     this.stop = stop;
@@ -58,7 +62,7 @@ final class RankGroup implements AutoCloseable {
    * @param stop whether this process was asked to leave
    */
   static RankGroup alone(BooleanSupplier stop) {
-    return new RankGroup(null, 1, null, 0, stop, finished -> {});
+    return new RankGroup(null, 1, 0, null, 0, stop, finished -> {});
   }
 
   /**
@@ -68,7 +72,7 @@ final class RankGroup implements AutoCloseable {
    */
   static RankGroup within(Collective collective, BooleanSupplier stop) {
     return new RankGroup(
-        collective, collective.world(), null, 0, stop, finished -> collective.close());
+        collective, collective.world(), 0, null, 0, stop, finished -> collective.close());
   }
 
   /**
@@ -97,6 +101,7 @@ final class RankGroup implements AutoCloseable {
       return new RankGroup(
           collective,
           environment.localWorld(),
+          environment.localRank() % Math.max(1, LocalDevices.count(System.getenv())),
           folder.share(),
           environment.generation(),
           () -> asked.getAsBoolean() || group.stopRequested(),
@@ -134,6 +139,11 @@ final class RankGroup implements AutoCloseable {
   /** Cores of this host for each of its ranks, at least one. */
   int threads() {
     return Math.max(1, Runtime.getRuntime().availableProcessors() / localWorld);
+  }
+
+  /** Index of this rank's accelerator among those it sees; 0 where there is none. */
+  int device() {
+    return device;
   }
 
   /** Folder of the {@link HostShare} of this host's ranks; null where a process is alone. */

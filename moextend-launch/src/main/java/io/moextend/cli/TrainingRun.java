@@ -110,7 +110,8 @@ final class TrainingRun {
     Integer threads = config.training().threads();
     return Backends.open(
         config.training().backend(),
-        new BackendProvider.Options(threads == null ? group.threads() : threads, 0, group.share()),
+        new BackendProvider.Options(
+            threads == null ? group.threads() : threads, group.device(), group.share()),
         config.training().dtype().dtype());
   }
 
