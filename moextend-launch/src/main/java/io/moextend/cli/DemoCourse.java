@@ -76,7 +76,11 @@ record DemoCourse(DemoSettings settings, DemoResults results) {
     List<Block> blocks = new ArrayList<>(List.of(training()));
     if (settings.ranks() > 1) {
       blocks.add(new DemoRanks(settings.ranks(), results.stages()).table());
-      blocks.add(new Paragraph(RanksReport.HAND_OVER));
+      blocks.add(
+          new Paragraph(
+              "A step's loss is the mean over the ranks' batches: as in one process that takes as many batches"
+                  + " of that size for a step, not as in one that takes all samples at once. "
+                  + RanksReport.HAND_OVER));
     }
     List<List<String>> parts =
         results.parts().stream()
