@@ -34,10 +34,11 @@ final class RankGroup implements AutoCloseable {
 
   /** What a group does at its end. */
   private interface Closing {
-    void close(boolean finished);
+    void close(boolean finished, @Nullable String failure);
   }
 
   private boolean finished;
+  private @Nullable String failure;
 
   private RankGroup(
       @Nullable Collective collective,
@@ -58,7 +59,7 @@ final class RankGroup implements AutoCloseable {
    * @param stop whether this process was asked to leave
    */
   static RankGroup alone(BooleanSupplier stop) {
-    return new RankGroup(null, 1, null, 0, stop, finished -> {});
+    return new RankGroup(null, 1, null, 0, stop, (finished, failure) -> {});
   }
 
   /**
@@ -68,7 +69,7 @@ final class RankGroup implements AutoCloseable {
    */
   static RankGroup within(Collective collective, BooleanSupplier stop) {
     return new RankGroup(
-        collective, collective.world(), null, 0, stop, finished -> collective.close());
+        collective, collective.world(), null, 0, stop, (finished, failure) -> collective.close());
   }
 
   /**
@@ -91,7 +92,7 @@ final class RankGroup implements AutoCloseable {
     RankFolder folder = null;
     try {
       group.whenLost(why -> LastWords.soon(group.rank(), why));
-      folder = RankFolder.of(group);
+      folder = RankFolder.of(group, out);
       Collective collective = new RankWires(group, limits, address, folder.path(), out).open(wire);
       RankFolder opened = folder;
       return new RankGroup(
@@ -100,9 +101,11 @@ final class RankGroup implements AutoCloseable {
           folder.share(),
           environment.generation(),
           () -> asked.getAsBoolean() || group.stopRequested(),
-          finished -> {
+          (finished, failure) -> {
             if (finished) {
               group.finished();
+            } else if (failure != null) {
+              group.givesUp(failure);
             }
             collective.close();
             opened.close();
@@ -182,8 +185,13 @@ final class RankGroup implements AutoCloseable {
     finished = true;
   }
 
+  /** Why this rank will not finish: the others are told at {@link #close}. */
+  void failed(RuntimeException why) {
+    failure = String.valueOf(why.getMessage());
+  }
+
   @Override
   public void close() {
-    closing.close(finished);
+    closing.close(finished, failure);
   }
 }
