@@ -35,8 +35,7 @@ abstract class DisturbedRun {
   static void runUndisturbed() throws Exception {
     work = new Workspace(shared).startFrom("moextend_ft_rand").configured();
     undisturbed = work.output();
-    try (RanksRun run =
-        RanksRun.start(work, undisturbed, twoRanks(), saving(1))) {
+    try (RanksRun run = RanksRun.start(work, undisturbed, twoRanks(), saving(1))) {
       assertThat(run.code()).as(run::said).isZero();
     }
   }
