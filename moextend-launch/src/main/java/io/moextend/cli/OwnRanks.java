@@ -32,9 +32,17 @@ final class OwnRanks {
     List<String> words =
         spec == null ? List.of() : spec.root().commandLine().getParseResult().originalArgs();
     Map<String, String> environment = System.getenv();
-    return new Launcher(
-            launch.options(OwnCommand.with(words), logs, environment), environment, out, System.err)
-        .run();
+    var launcher =
+        new Launcher(
+            launch.options(OwnCommand.with(words), logs, environment),
+            environment,
+            out,
+            System.err);
+    try {
+      return launcher.run();
+    } finally {
+      RankFolder.sweep(System.err::println); // of ranks that were killed, nobody is left who would
+    }
   }
 
   /**

@@ -3,11 +3,14 @@ package io.moextend.cli;
 import io.moextend.comm.group.Group;
 import io.moextend.config.ConfigException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
 import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryNotEmptyException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -17,6 +20,7 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Comparator;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.Stream;
 
 /**
@@ -28,6 +32,7 @@ final class RankFolder implements AutoCloseable {
   private static final Path MEMORY = Path.of("/dev/shm");
   private static final String PREFIX = "moextend-ranks-";
   private static final String ALIVE = "alive";
+  private static final int MOST_ATTEMPTS = 100;
   private static final String OWNER_ALONE = "rwx------";
 
   private final Path folder;
@@ -43,9 +48,10 @@ final class RankFolder implements AutoCloseable {
   /**
    * The same folder for all ranks of this host, and another one for any other start.
    *
+   * @param out hears of what earlier runs left and cannot be removed
    * @throws ConfigException where there is no file system in memory
    */
-  static RankFolder of(Group group) {
+  static RankFolder of(Group group, Consumer<String> out) {
     if (!Files.isDirectory(MEMORY) || !Files.isWritable(MEMORY)) {
       throw new ConfigException(
           MEMORY
@@ -53,28 +59,44 @@ final class RankFolder implements AutoCloseable {
     }
     try {
       if (group.environment().localRank() == 0) {
-        sweep();
+        sweep(out);
       }
-      Path folder = MEMORY.resolve(PREFIX + name(group));
-      Files.createDirectories(
-          folder,
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(OWNER_ALONE)));
-      FileChannel alive =
-          FileChannel.open(
-              folder.resolve(ALIVE),
-              StandardOpenOption.CREATE,
-              StandardOpenOption.READ,
-              StandardOpenOption.WRITE);
-      FileLock ours = alive.lock(0, Long.MAX_VALUE, true);
-      var made = new RankFolder(folder, alive, ours);
-      Files.createDirectories(
-          made.path(),
-          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(OWNER_ALONE)));
+      RankFolder made = enter(MEMORY.resolve(PREFIX + name(group)));
+      create(made.path());
       return made;
     } catch (IOException e) {
       throw new ConfigException(
           "no folder for the ranks of this host below " + MEMORY + ": " + e, e);
     }
+  }
+
+  /** Another run that sweeps may take a folder away before it is locked: then it is made anew. */
+  private static RankFolder enter(Path folder) throws IOException {
+    for (int attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      create(folder);
+      FileChannel alive;
+      try {
+        alive =
+            FileChannel.open(
+                folder.resolve(ALIVE),
+                StandardOpenOption.CREATE,
+                StandardOpenOption.READ,
+                StandardOpenOption.WRITE);
+      } catch (NoSuchFileException e) {
+        continue;
+      }
+      FileLock ours = alive.lock(0, Long.MAX_VALUE, true);
+      if (Files.exists(folder.resolve(ALIVE))) {
+        return new RankFolder(folder, alive, ours);
+      }
+      alive.close();
+    }
+    throw new IOException(folder + " is taken away again and again");
+  }
+
+  private static void create(Path folder) throws IOException {
+    Files.createDirectories(
+        folder, PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString(OWNER_ALONE)));
   }
 
   /** By the processes that met: the next start has others. */
@@ -93,25 +115,37 @@ final class RankFolder implements AutoCloseable {
     return HexFormat.of().formatHex(signed, 0, 12);
   }
 
-  private static void sweep() throws IOException {
+  /**
+   * Removes what killed runs left.
+   *
+   * @param out hears of what cannot be removed
+   */
+  static void sweep(Consumer<String> out) {
     try (DirectoryStream<Path> found =
         Files.newDirectoryStream(MEMORY, p -> p.getFileName().toString().startsWith(PREFIX))) {
       for (Path path : found) {
-        if (Files.isWritable(path) && isLeft(path)) {
-          delete(path);
+        if (Files.isWritable(path)) {
+          deleteIfLeft(path);
         }
       }
+    } catch (IOException | DirectoryIteratorException e) {
+      out.accept("cannot remove what earlier runs left in " + MEMORY + ": " + e);
     }
   }
 
-  private static boolean isLeft(Path folder) throws IOException {
+  /** The lock is held meanwhile: who comes now waits, and sees that the folder has gone. */
+  private static void deleteIfLeft(Path folder) throws IOException {
     try (FileChannel lock =
             FileChannel.open(
                 folder.resolve(ALIVE), StandardOpenOption.READ, StandardOpenOption.WRITE);
         FileLock nobody = lock.tryLock()) {
-      return nobody != null;
-    } catch (OverlappingFileLockException | NoSuchFileException e) {
-      return false; // ours, or just being made or removed
+      if (nobody != null) {
+        delete(folder);
+      }
+    } catch (OverlappingFileLockException
+        | NoSuchFileException
+        | DirectoryNotEmptyException somebodysAfterAll) {
+      // ours, or just being made or removed
     }
   }
 
@@ -119,6 +153,8 @@ final class RankFolder implements AutoCloseable {
     List<Path> inside;
     try (Stream<Path> paths = Files.walk(folder)) {
       inside = paths.sorted(Comparator.reverseOrder()).toList();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
     }
     for (Path path : inside) {
       Files.deleteIfExists(path);
@@ -141,9 +177,7 @@ final class RankFolder implements AutoCloseable {
     try {
       ours.release();
       alive.close();
-      if (Files.exists(folder) && isLeft(folder)) {
-        delete(folder);
-      }
+      deleteIfLeft(folder);
     } catch (IOException e) {
       throw new ConfigException("cannot remove " + folder + ": " + e, e);
     }

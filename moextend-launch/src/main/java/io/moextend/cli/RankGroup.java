@@ -36,10 +36,11 @@ final class RankGroup implements AutoCloseable {
 
   /** What a group does at its end. */
   private interface Closing {
-    void close(boolean finished);
+    void close(boolean finished, @Nullable String failure);
   }
 
   private boolean finished;
+  private @Nullable String failure;
 
   private RankGroup(
       @Nullable Collective collective,
@@ -62,7 +63,7 @@ final class RankGroup implements AutoCloseable {
    * @param stop whether this process was asked to leave
    */
   static RankGroup alone(BooleanSupplier stop) {
-    return new RankGroup(null, 1, 0, null, 0, stop, finished -> {});
+    return new RankGroup(null, 1, 0, null, 0, stop, (finished, failure) -> {});
   }
 
   /**
@@ -72,7 +73,13 @@ final class RankGroup implements AutoCloseable {
    */
   static RankGroup within(Collective collective, BooleanSupplier stop) {
     return new RankGroup(
-        collective, collective.world(), 0, null, 0, stop, finished -> collective.close());
+        collective,
+        collective.world(),
+        0,
+        null,
+        0,
+        stop,
+        (finished, failure) -> collective.close());
   }
 
   /**
@@ -95,7 +102,7 @@ final class RankGroup implements AutoCloseable {
     RankFolder folder = null;
     try {
       group.whenLost(why -> LastWords.soon(group.rank(), why));
-      folder = RankFolder.of(group);
+      folder = RankFolder.of(group, out);
       Collective collective = new RankWires(group, limits, address, folder.path(), out).open(wire);
       RankFolder opened = folder;
       return new RankGroup(
@@ -105,9 +112,11 @@ final class RankGroup implements AutoCloseable {
           folder.share(),
           environment.generation(),
           () -> asked.getAsBoolean() || group.stopRequested(),
-          finished -> {
+          (finished, failure) -> {
             if (finished) {
               group.finished();
+            } else if (failure != null) {
+              group.givesUp(failure);
             }
             collective.close();
             opened.close();
@@ -192,8 +201,13 @@ final class RankGroup implements AutoCloseable {
     finished = true;
   }
 
+  /** Why this rank will not finish: the others are told at {@link #close}. */
+  void failed(RuntimeException why) {
+    failure = String.valueOf(why.getMessage());
+  }
+
   @Override
   public void close() {
-    closing.close(finished);
+    closing.close(finished, failure);
   }
 }

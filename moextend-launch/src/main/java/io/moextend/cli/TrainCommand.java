@@ -82,12 +82,21 @@ final class TrainCommand implements Callable<Integer> {
       Signal.handle(new Signal("INT"), signal -> {});
     }
     try (RankGroup group = OwnRanks.join(how.distributed().transport(), asked::get)) {
-      Trainer.Ending ending = new TrainingRun(what, how, group, System.out, display).run();
-      group.finished();
-      return switch (ending) {
+      return switch (run(new TrainingRun(what, how, group, System.out, display), group)) {
         case DONE -> 0;
         case STOPPED -> STOPPED;
       };
+    }
+  }
+
+  private static Trainer.Ending run(TrainingRun run, RankGroup group) {
+    try {
+      Trainer.Ending ending = run.run();
+      group.finished();
+      return ending;
+    } catch (RuntimeException e) {
+      group.failed(e);
+      throw e;
     }
   }
 }

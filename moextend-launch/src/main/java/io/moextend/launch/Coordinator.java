@@ -17,6 +17,9 @@ final class Coordinator {
   /** A rank that ends because another was lost is often seen before that other one. */
   private static final Duration SETTLE = Duration.ofSeconds(2);
 
+  /** A rank that gives up has a code of its own, which says whether another try makes sense. */
+  private static final Duration TO_END_ITSELF = Duration.ofSeconds(20);
+
   private static final Duration POLL = Duration.ofMillis(100);
   private static final Duration OVERDUE = Duration.ofSeconds(30);
 
@@ -34,6 +37,7 @@ final class Coordinator {
   private @Nullable Failure failure;
   private @Nullable Failure suspected;
   private long suspectedAt;
+  private Duration settle = SETTLE;
 
   private enum Phase {
     GATHERING,
@@ -113,9 +117,10 @@ final class Coordinator {
           lost(node, why, server);
         }
       }
-      case FrontDesk.Event.Broke(int broken, int rank, String why) -> {
+      case FrontDesk.Event.Broke(int broken, int rank, String why, boolean itself) -> {
         if (phase == Phase.RUNNING && broken == generation) {
-          suspect(new Failure(rank, ExitCodes.PEER_LOST, why, true));
+          Duration settle = itself ? TO_END_ITSELF : SETTLE;
+          suspect(new Failure(rank, ExitCodes.PEER_LOST, why, !itself), settle);
         }
       }
     }
@@ -139,7 +144,7 @@ final class Coordinator {
     } else if (phase == Phase.RUNNING) {
       var found = new Failure(end.rank(), end.code(), ExitCodes.told(end, node), false);
       if (end.code() == ExitCodes.PEER_LOST) {
-        suspect(found);
+        suspect(found, SETTLE);
       } else {
         suspected = found;
         suspectedAt = Long.MIN_VALUE / 2;
@@ -148,10 +153,11 @@ final class Coordinator {
   }
 
   /** Somebody says that another is lost; who that is may yet be seen. */
-  private void suspect(Failure found) {
+  private void suspect(Failure found, Duration within) {
     if (suspected == null) {
       suspected = found;
       suspectedAt = clock.nanos();
+      settle = within;
     }
   }
 
@@ -212,7 +218,7 @@ final class Coordinator {
       server.stopWanted();
       stop(options.grace(), "told to leave");
     } else if (found != null
-        && (hosts.allIdle() || clock.nanos() - suspectedAt > SETTLE.toNanos())) {
+        && (hosts.allIdle() || clock.nanos() - suspectedAt > settle.toNanos())) {
       failure = found;
       if (!found.told) {
         log.accept(found.why);

@@ -23,7 +23,7 @@ final class FrontDesk implements NodeDesk {
 
     record Left(int node, Line line, String why) implements Event {}
 
-    record Broke(int generation, int rank, String why) implements Event {}
+    record Broke(int generation, int rank, String why, boolean itself) implements Event {}
   }
 
   /**
@@ -61,8 +61,8 @@ final class FrontDesk implements NodeDesk {
   }
 
   @Override
-  public void broke(int generation, int rank, String why) {
-    events.add(new Event.Broke(generation, rank, why));
+  public void broke(int generation, int rank, String why, boolean itself) {
+    events.add(new Event.Broke(generation, rank, why, itself));
   }
 
   /** Null where nothing happened for so long. */

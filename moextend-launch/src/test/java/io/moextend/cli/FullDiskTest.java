@@ -1,12 +1,11 @@
 package io.moextend.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -18,35 +17,19 @@ import org.junit.jupiter.api.io.TempDir;
 class FullDiskTest {
   @TempDir Path folder;
 
+  private @Nullable SmallDisk small;
   private Path disk;
-  private boolean mounted;
 
   @BeforeEach
   void mountASmallDisk() throws Exception {
     disk = folder.resolve("disk");
-    Files.createDirectories(disk);
-    mounted = run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk.toString());
-    assumeTrue(
-        mounted, "NOT TESTED: a disk that runs full; mounting a tmpfs is not allowed to this user");
+    small = SmallDisk.mountedAt(disk);
   }
 
   @AfterEach
   void unmountIt() throws Exception {
-    if (mounted) {
-      assertThat(run("umount", "-l", disk.toString())).isTrue();
-    }
-  }
-
-  private static boolean run(String... command) throws InterruptedException {
-    try {
-      Process process =
-          new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-              .start();
-      return process.waitFor(20, TimeUnit.SECONDS) && process.exitValue() == 0;
-    } catch (IOException e) {
-      return false; // there is no such command
+    if (small != null) {
+      small.close();
     }
   }
 

@@ -2,77 +2,22 @@ package io.moextend.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.moextend.train.CheckpointStore;
-import io.moextend.train.Peers;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** A rank, or the launcher, that is killed: where its group ends, and with which bytes. */
 @Timeout(300)
-class KilledRankTest {
-  private static final int STEPS = 12;
-  private static final List<String> SETTINGS =
-      List.of(
-          "training.per_device_train_batch_size=1",
-          "training.gradient_accumulation_steps=2",
-          "training.max_steps=" + STEPS,
-          "checkpoints.save_steps=3");
-
-  @TempDir static Path shared;
-
-  private static Workspace work;
-
-  /** With every checkpoint of a run that nobody disturbed. */
-  private static Path undisturbed;
-
-  @TempDir Path folder;
-
-  private static List<String> saving(int steps) {
-    var settings = new ArrayList<>(SETTINGS);
-    settings.add("checkpoints.save_steps=" + steps);
-    return settings;
-  }
-
-  @BeforeAll
-  static void runUndisturbed() throws Exception {
-    work = new Workspace(shared).startFrom("moextend_ft_rand").configured();
-    undisturbed = work.output();
-    try (RanksRun run = RanksRun.start(work, undisturbed, options(0), saving(1))) {
-      assertThat(run.code()).as(run::said).isZero();
-    }
-  }
-
-  private static List<String> options(int restarts) {
-    return List.of(
-        "--nproc-per-node",
-        "2",
-        "--max-restarts",
-        String.valueOf(restarts),
-        "--grace",
-        "10",
-        "--patience",
-        "20");
-  }
-
+class KilledRankTest extends DisturbedRun {
   private RanksRun start(int restarts, List<String> settings) throws IOException {
-    return RanksRun.start(work, folder.resolve("out"), options(restarts), settings);
-  }
-
-  private static void requireUndisturbed(RanksRun run) throws Exception {
-    assertThat(run.code()).as(run::said).isZero();
-    RanksRun.requireSame(undisturbed, run.output(), STEPS);
-    run.requireNothingLeft();
+    return start(settings, "--max-restarts", String.valueOf(restarts), "--patience", "20");
   }
 
   private static void requireNamed(RanksRun run, int rank, ProcessHandle killed)
@@ -147,19 +92,6 @@ class KilledRankTest {
       return files.anyMatch(f -> f.toString().matches(".*checkpoint-\\d+\\.incomplete"));
     } catch (IOException e) {
       return false; // not made yet
-    }
-  }
-
-  /** What a run would go on from has the bytes that the undisturbed run had there. */
-  private static void requireWholeCheckpoints(Path output) throws IOException {
-    var store = new CheckpointStore(output, null, List.of(), Peers.NONE);
-    for (Path whole : store.whole()) {
-      RanksRun.requireSame(undisturbed.resolve(whole.getFileName()), whole);
-    }
-    if (Files.exists(output.resolve("LATEST"))) {
-      Path latest = output.resolve(Files.readString(output.resolve("LATEST")).strip());
-      assertThat(store.whole()).contains(latest);
-      assertThat(store.find("auto")).contains(store.whole().getLast());
     }
   }
 

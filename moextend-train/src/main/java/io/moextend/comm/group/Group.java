@@ -31,6 +31,7 @@ public final class Group implements AutoCloseable {
   private @Nullable String lost;
   private volatile boolean stopRequested;
   private volatile boolean finished;
+  private volatile String unfinished = "left the run before its end";
   private volatile long lastHeard;
 
   Group(Gathering gathering, GroupLimits limits, @Nullable RendezvousServer hosted) {
@@ -117,6 +118,11 @@ public final class Group implements AutoCloseable {
     lose(rank(), why);
   }
 
+  /** What {@link #close} tells the others, where this rank has not {@link #finished}. */
+  public void givesUp(String why) {
+    unfinished = "gave up: " + why;
+  }
+
   /** This rank has done all it had to do: to {@link #close} is then no failure. */
   public void finished() {
     finished = true;
@@ -135,7 +141,7 @@ public final class Group implements AutoCloseable {
     if (finished) {
       line.send(new Message.Goodbye());
     } else if (lostReason() == null) {
-      line.send(new Message.Failed("rank %d left the run before its end".formatted(rank())));
+      line.send(new Message.Failed("rank %d %s".formatted(rank(), unfinished)));
     }
     line.close();
     if (hosted != null) {

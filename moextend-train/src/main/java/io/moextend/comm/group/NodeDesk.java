@@ -16,8 +16,9 @@ public interface NodeDesk {
 
   /**
    * @param rank that was lost; -1 where it is not known which
+   * @param itself the rank said so, and is about to end with a code and words of its own
    */
-  void broke(int generation, int rank, String why);
+  void broke(int generation, int rank, String why, boolean itself);
 
   /** Of a rendezvous without launchers. */
   static NodeDesk none() {
@@ -35,7 +36,7 @@ public interface NodeDesk {
       public void leaves(int node, Line line, String why) {}
 
       @Override
-      public void broke(int generation, int rank, String why) {}
+      public void broke(int generation, int rank, String why, boolean itself) {}
     };
   }
 }

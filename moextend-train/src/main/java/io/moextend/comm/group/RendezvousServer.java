@@ -91,11 +91,11 @@ public final class RendezvousServer implements AutoCloseable {
     }
   }
 
-  private void broke(int generation, int rank, String why) {
-    if (!why.equals(announced)) {
+  private void broke(int generation, int rank, String why, boolean itself) {
+    if (!itself && !why.equals(announced)) {
       log.accept("generation %d is broken off: %s".formatted(generation, why));
     }
-    desk.broke(generation, rank, why);
+    desk.broke(generation, rank, why, itself);
   }
 
   /** Tells the ranks of a generation that one of them is lost; the caller has logged it. */

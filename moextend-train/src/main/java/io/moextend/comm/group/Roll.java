@@ -28,7 +28,7 @@ final class Roll {
 
   /** Told once, when the generation is broken. */
   interface Broken {
-    void broke(int generation, int rank, String why);
+    void broke(int generation, int rank, String why, boolean itself);
   }
 
   Roll(
@@ -109,7 +109,7 @@ final class Roll {
           watchdog.left(rank);
         }
       }
-      case Message.Failed(String why) -> abort(rank, why);
+      case Message.Failed(String why) -> abort(rank, why, true);
       case Message.JoinRank _,
           Message.JoinNode _,
           Message.Refused _,
@@ -144,12 +144,16 @@ final class Roll {
   }
 
   synchronized void abort(int rank, String why) {
+    abort(rank, why, false);
+  }
+
+  private void abort(int rank, String why, boolean itself) {
     if (over) {
       return;
     }
     over = true;
     tellAll(new Message.Abort(rank, why));
-    broken.broke(generation, rank, why);
+    broken.broke(generation, rank, why, itself);
   }
 
   /** Nobody of it is needed any more. */
