@@ -68,6 +68,7 @@ abstract class DisturbedRun {
   static void requireUndisturbed(RanksRun run) throws Exception {
     assertThat(run.code()).as(run::said).isZero();
     RanksRun.requireSame(undisturbed, run.output(), STEPS);
+    assertThat(RanksRun.losses(run.output())).isEqualTo(RanksRun.losses(undisturbed));
     run.requireNothingLeft();
   }
 

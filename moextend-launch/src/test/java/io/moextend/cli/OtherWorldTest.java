@@ -3,9 +3,7 @@ package io.moextend.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -72,8 +70,8 @@ class OtherWorldTest {
     try (RanksRun run = resume(world, GLOBAL_BATCH / world, zero)) {
       assertThat(run.code()).as(run::said).isZero();
     }
-    List<Double> wanted = losses(undisturbed).subList(SAVED, STEPS);
-    List<Double> got = losses(folder.resolve("out"));
+    List<Double> wanted = RanksRun.losses(undisturbed).subList(SAVED, STEPS);
+    List<Double> got = RanksRun.losses(folder.resolve("out"));
     assertThat(got).hasSameSizeAs(wanted);
     for (int i = 0; i < got.size(); i++) {
       assertThat(got.get(i))
@@ -93,13 +91,5 @@ class OtherWorldTest {
               "training.gradient_accumulation_steps: 2 makes it so with 3 ranks of 1 samples")
           .doesNotContain("start again");
     }
-  }
-
-  private static List<Double> losses(Path output) throws IOException {
-    var losses = new ArrayList<Double>();
-    for (String line : Files.readAllLines(output.resolve("metrics.jsonl"))) {
-      losses.add(new JsonMapper().readTree(line).get("loss").asDouble());
-    }
-    return losses;
   }
 }

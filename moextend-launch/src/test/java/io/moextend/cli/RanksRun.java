@@ -2,6 +2,7 @@ package io.moextend.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.moextend.Golden;
 import io.moextend.launch.Launched;
 import java.io.IOException;
@@ -243,5 +244,14 @@ final class RanksRun implements AutoCloseable {
       assertThat(names).as("files of %s", folder).isNotEmpty();
       return names;
     }
+  }
+
+  /** Of every step the run has reported. */
+  static List<Double> losses(Path output) throws IOException {
+    var losses = new ArrayList<Double>();
+    for (String line : Files.readAllLines(output.resolve("metrics.jsonl"))) {
+      losses.add(new JsonMapper().readTree(line).get("loss").asDouble());
+    }
+    return losses;
   }
 }
