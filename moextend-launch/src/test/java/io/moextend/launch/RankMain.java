@@ -5,6 +5,7 @@ import io.moextend.comm.group.Group;
 import io.moextend.comm.group.GroupLimits;
 import io.moextend.comm.group.Membership;
 import io.moextend.comm.group.RankEnvironment;
+import java.util.Objects;
 
 /**
  * A rank for tests, as a process: joins its group, then waits in a call for the next rank, or, as
@@ -20,12 +21,14 @@ public final class RankMain {
   private static int run(boolean once) throws InterruptedException {
     RankEnvironment environment = RankEnvironment.of(System.getenv()).orElseThrow();
     try (Group group =
-            Membership.join(
-                environment,
-                new byte[] {(byte) environment.rank()},
-                GroupLimits.of(System.getenv()),
-                System.err::println);
-        var signals = Signals.heardBy(name -> group.requestStop())) {
+        Membership.join(
+            environment,
+            new byte[] {(byte) environment.rank()},
+            GroupLimits.of(System.getenv()),
+            System.err::println)) {
+      // to the end of the process: a signal that comes late must not change its code
+      Signals signals = Signals.heardBy(name -> group.requestStop());
+      Objects.requireNonNull(signals);
       String joined =
           "joined as %d of %d, generation %d, pid %d, cards %d"
               .formatted(
