@@ -219,6 +219,8 @@ final class BenchStepCommand implements Callable<Integer> {
           Medians.of(timing.exchanges().stream().map(Exposure::exposedSeconds).toList());
       line.put("communication_s", Medians.rounded(total, 4));
       line.put("communication_exposed_s", Medians.rounded(exposed, 4));
+      double late = Medians.of(timing.exchanges().stream().map(Exposure::lateSeconds).toList());
+      line.put("waited_for_late_ranks_s", Medians.rounded(late, 4));
     }
     line.put("trainable", bench.trained().stream().mapToLong(Parameter::size).sum());
     ArrayNode values = line.putArray("loss");

@@ -10,6 +10,7 @@ final class Calls {
 
   private final Vigil vigil;
   private long sequence;
+  private long lateNanos;
 
   Calls(Vigil vigil) {
     this.vigil = vigil;
@@ -26,6 +27,18 @@ final class Calls {
     } finally {
       end();
     }
+  }
+
+  /** Waits for the other ranks to come to the same call, and counts how long. */
+  void meeting(Runnable meet) {
+    long start = System.nanoTime();
+    meet.run();
+    lateNanos += System.nanoTime() - start;
+  }
+
+  /** What all meetings took. */
+  long lateNanos() {
+    return lateNanos;
   }
 
   /** The first of the three steps of {@link #run}, for a call that returns something. */

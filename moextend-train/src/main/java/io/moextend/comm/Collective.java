@@ -45,6 +45,12 @@ public interface Collective extends AutoCloseable {
   /** Returns when every rank has called it. */
   void barrier(String what);
 
+  /**
+   * How long this rank has waited so far, in all calls, for ranks that had not come to the call
+   * yet: not communication, but work that is not evenly shared.
+   */
+  long lateNanos();
+
   /** Frees what is left of this rank's buffers. */
   @Override
   void close();

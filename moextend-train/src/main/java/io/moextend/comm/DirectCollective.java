@@ -107,7 +107,7 @@ public final class DirectCollective implements Collective {
         Call.signature(method, slice),
         what,
         call -> {
-          exchange.meet(call);
+          calls.meeting(() -> exchange.meet(call));
           body.run();
         });
   }
@@ -118,6 +118,11 @@ public final class DirectCollective implements Collective {
 
   private MemorySegment[] parts(Buffer.Slice slice) {
     return Parts.equal(buffers.of(slice).segment(), slice, world);
+  }
+
+  @Override
+  public long lateNanos() {
+    return calls.lateNanos();
   }
 
   @Override

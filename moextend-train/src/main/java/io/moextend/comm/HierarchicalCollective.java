@@ -229,9 +229,14 @@ public final class HierarchicalCollective implements Collective {
         signature,
         what,
         call -> {
-          across.meet(call);
+          calls.meeting(() -> across.meet(call));
           body.run();
         });
+  }
+
+  @Override
+  public long lateNanos() {
+    return calls.lateNanos() + local.lateNanos();
   }
 
   @Override

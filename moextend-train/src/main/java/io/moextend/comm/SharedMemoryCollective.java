@@ -202,10 +202,15 @@ public final class SharedMemoryCollective implements Collective {
         signature,
         what,
         call -> {
-          control.meet(call);
+          calls.meeting(() -> control.meet(call));
           share.run();
           control.await();
         });
+  }
+
+  @Override
+  public long lateNanos() {
+    return calls.lateNanos();
   }
 
   @Override

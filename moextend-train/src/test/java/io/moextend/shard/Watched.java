@@ -148,6 +148,11 @@ final class Watched implements Collective {
   }
 
   @Override
+  public long lateNanos() {
+    return direct.lateNanos();
+  }
+
+  @Override
   public void close() {
     direct.close();
   }

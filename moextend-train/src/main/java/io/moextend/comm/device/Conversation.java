@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * All that a rank says to the others, in one order, from one thread of its own, while the rank's
- * main thread computes. Only the main thread calls this.
+ * main thread computes; what the main thread has to wait for anyway it says itself. Only the main
+ * thread calls this.
  *
  * <p>What was said wrongly cannot be taken back: after the first failure nothing more is said, and
  * every wait for what was not done yet and every new call throws that failure.
@@ -24,6 +25,7 @@ public final class Conversation implements AutoCloseable {
   private boolean closed;
   private long spokenNanos;
   private long waitedNanos;
+  private long lateNanos;
   private @Nullable Runnable owed;
 
   /**
@@ -53,6 +55,7 @@ public final class Conversation implements AutoCloseable {
     private final String what;
     private final Runnable call;
     private boolean done;
+    private long allHere; // the moment when all ranks had come to the call
 
     private Ticket(String what, Runnable call) {
       this.what = what;
@@ -66,7 +69,7 @@ public final class Conversation implements AutoCloseable {
         while (!done && failure == null && !closed) {
           pause(what);
         }
-        waitedNanos += System.nanoTime() - start;
+        waitedNanos += System.nanoTime() - (done ? Math.max(start, allHere) : start);
         if (!done) {
           throw failed();
         }
@@ -80,14 +83,17 @@ public final class Conversation implements AutoCloseable {
    * @param what says in messages what it is for
    */
   public Ticket submit(String what, Runnable call) {
+    return submit(new Ticket(what, call));
+  }
+
+  private Ticket submit(Ticket ticket) {
     synchronized (monitor) {
       if (failure != null) {
         throw failed();
       }
       if (closed) {
-        throw new IllegalStateException(what + " after the conversation was closed");
+        throw new IllegalStateException(ticket.what + " after the conversation was closed");
       }
-      var ticket = new Ticket(what, call);
       queue.add(ticket);
       monitor.notifyAll();
       return ticket;
@@ -129,15 +135,43 @@ public final class Conversation implements AutoCloseable {
 
   /** Returns when every rank has called it. */
   public void barrier(String what) {
-    settle();
-    submit(what, () -> wire.barrier(what)).await();
+    answer(
+        what,
+        () -> {
+          wire.barrier(what);
+          return Boolean.TRUE;
+        });
   }
 
   private <T> T answer(String what, Supplier<T> question) {
     settle();
     var answers = new ArrayDeque<T>(1);
-    submit(what, () -> answers.add(question.get())).await();
+    var ticket = new Ticket(what, () -> answers.add(question.get()));
+    if (takes(ticket)) {
+      long start = System.nanoTime();
+      make(ticket);
+      synchronized (monitor) {
+        waitedNanos += System.nanoTime() - Math.max(start, ticket.allHere);
+      }
+    } else {
+      submit(ticket);
+    }
+    ticket.await();
     return answers.remove();
+  }
+
+  /**
+   * Whether the main thread makes the call itself: where nothing else is being said, handing it
+   * over and back would only take time.
+   */
+  private boolean takes(Ticket ticket) {
+    synchronized (monitor) {
+      boolean free = queue.isEmpty() && speaking == null && failure == null && !closed;
+      if (free) {
+        speaking = ticket;
+      }
+      return free;
+    }
   }
 
   /**
@@ -169,7 +203,8 @@ public final class Conversation implements AutoCloseable {
   /** Since the last time this was asked. */
   public Exposure exposure() {
     synchronized (monitor) {
-      var exposure = new Exposure(spokenNanos / 1e9, waitedNanos / 1e9);
+      var exposure = new Exposure(spokenNanos / 1e9, waitedNanos / 1e9, lateNanos / 1e9);
+      lateNanos = 0;
       spokenNanos = 0;
       waitedNanos = 0;
       return exposure;
@@ -179,21 +214,29 @@ public final class Conversation implements AutoCloseable {
   private void speak() {
     Ticket ticket = next();
     while (ticket != null) {
-      Throwable thrown = null;
-      long start = System.nanoTime();
-      try {
-        ticket.call.run();
-      } catch (Throwable e) { // carried to the main thread, which throws it
-        thrown = e;
-      }
-      synchronized (monitor) {
-        spokenNanos += System.nanoTime() - start;
-        ticket.done = thrown == null;
-        failure = thrown;
-        speaking = null;
-        monitor.notifyAll();
-      }
+      make(ticket);
       ticket = next();
+    }
+  }
+
+  private void make(Ticket ticket) {
+    Throwable thrown = null;
+    long start = System.nanoTime();
+    long before = wire.lateNanos();
+    try {
+      ticket.call.run();
+    } catch (Throwable e) { // carried to the main thread, which throws it
+      thrown = e;
+    }
+    synchronized (monitor) {
+      long late = wire.lateNanos() - before;
+      spokenNanos += System.nanoTime() - start - late;
+      lateNanos += late;
+      ticket.allHere = start + late;
+      ticket.done = thrown == null;
+      failure = thrown;
+      speaking = null;
+      monitor.notifyAll();
     }
   }
 

@@ -55,6 +55,9 @@ public interface DeviceWire extends AutoCloseable {
   /** Most bytes that open flats took so far outside of the backend's own memory. */
   long peakBytes();
 
+  /** How long this rank has waited so far for ranks that had not come to a call yet. */
+  long lateNanos();
+
   /** Returns when every rank has called it. */
   void barrier(String what);
 

@@ -171,6 +171,11 @@ public final class HostWire implements DeviceWire {
   }
 
   @Override
+  public long lateNanos() {
+    return collective.lateNanos();
+  }
+
+  @Override
   public long peakBytes() {
     return peakBytes;
   }

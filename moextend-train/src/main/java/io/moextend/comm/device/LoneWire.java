@@ -57,6 +57,11 @@ public final class LoneWire implements DeviceWire {
   }
 
   @Override
+  public long lateNanos() {
+    return 0;
+  }
+
+  @Override
   public long peakBytes() {
     return 0;
   }

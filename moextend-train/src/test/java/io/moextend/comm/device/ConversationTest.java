@@ -133,7 +133,7 @@ class ConversationTest {
     Exposure exposed = conversation.exposure();
     assertThat(exposed.exposedSeconds()).isGreaterThan(0.05);
     assertThat(exposed.share()).isGreaterThan(0.8);
-    assertThat(conversation.exposure()).isEqualTo(new Exposure(0, 0));
+    assertThat(conversation.exposure()).isEqualTo(new Exposure(0, 0, 0));
   }
 
   private static void sleep(long millis) {
