@@ -45,7 +45,7 @@ class DocumentsTest {
   private static List<String> misunderstood(String command) {
     String[] words = command.replaceAll(" #.*", "").trim().split(" +");
     try {
-      new CommandLine(new MoExtend()).parseArgs(words);
+      new CommandLine(new MoExtend()).setCaseInsensitiveEnumValuesAllowed(true).parseArgs(words);
       return List.of();
     } catch (CommandLine.ParameterException e) {
       return List.of(command + ": " + e.getMessage());
