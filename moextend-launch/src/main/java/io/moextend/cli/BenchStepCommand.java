@@ -5,6 +5,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
+import io.moextend.bench.KernelProfile;
 import io.moextend.bench.StepBench;
 import io.moextend.bench.StepSize;
 import io.moextend.comm.device.Conversation;
@@ -88,6 +89,11 @@ final class BenchStepCommand implements Callable<Integer> {
       description = "Gradients that are exchanged at once (default: ${DEFAULT-VALUE}).")
   private int bucketBytes;
 
+  @Option(
+      names = "--profile",
+      description = "Prints where a step's time goes, kernel by kernel, before the result line.")
+  private boolean profile;
+
   @Mixin private final LaunchOptionsMixin launch = new LaunchOptionsMixin();
 
   @Spec private @Nullable CommandSpec spec;
@@ -104,8 +110,20 @@ final class BenchStepCommand implements Callable<Integer> {
       return OwnRanks.start(spec, launch, Path.of("moextend-logs"), results);
     }
     try (RankGroup group = OwnRanks.join(DistributedSection.Wire.AUTO, () -> false);
-        Backend backend = backendOptions.open(group);
-        Conversation conversation = group.conversation(backend);
+        Backend backend = backendOptions.open(group)) {
+      KernelProfile kernels = profile ? new KernelProfile(backend) : null;
+      run(group, kernels == null ? backend : kernels.backend(), kernels, parsed, what);
+    }
+    return 0;
+  }
+
+  private void run(
+      RankGroup group,
+      Backend backend,
+      @Nullable KernelProfile kernels,
+      StepSize parsed,
+      Stage what) {
+    try (Conversation conversation = group.conversation(backend);
         var bench =
             new StepBench(
                 backend, what, parsed, backendOptions.dtype(), checkpointing, group.rank());
@@ -129,12 +147,34 @@ final class BenchStepCommand implements Callable<Integer> {
               "memory",
               ProcessMemory.peakBytes(),
               backend.memory().peakBytes() + conversation.peakBytes());
+      List<KernelProfile.Line> table =
+          kernels == null
+              ? List.of()
+              : profiled(kernels, group.world(), bench, ranked.optimizer(), conversation);
       group.finished();
       if (group.rank() == 0) {
+        if (kernels != null) {
+          out().print(ProfileTable.of(table, Medians.of(timing.seconds())));
+        }
         print(backend, parsed, bench, timing, peaks);
       }
     }
-    return 0;
+  }
+
+  /** Two steps more, to be looked at: one as it is, one that runs each product alone too. */
+  private static List<KernelProfile.Line> profiled(
+      KernelProfile kernels,
+      int world,
+      StepBench bench,
+      Optimizer optimizer,
+      Conversation conversation) {
+    var untimed = new Timing(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
+    kernels.restart(false);
+    step(0, world, bench, optimizer, conversation, untimed);
+    List<KernelProfile.Line> inStep = kernels.lines();
+    kernels.restart(true);
+    step(0, world, bench, optimizer, conversation, untimed);
+    return kernels.besides(inStep);
   }
 
   /** What counted steps took; losses of all. */
@@ -225,9 +265,12 @@ final class BenchStepCommand implements Callable<Integer> {
     line.put("trainable", bench.trained().stream().mapToLong(Parameter::size).sum());
     ArrayNode values = line.putArray("loss");
     timing.losses().forEach(l -> values.add(Medians.rounded(l, 4)));
-    PrintWriter out =
-        spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
+    PrintWriter out = out();
     out.println(line);
     out.flush();
+  }
+
+  private PrintWriter out() {
+    return spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
   }
 }
