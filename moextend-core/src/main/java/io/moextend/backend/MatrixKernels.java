@@ -13,22 +13,10 @@ public interface MatrixKernels {
    * Prepares a matrix for products.
    *
    * @param parts [out_i, in] each, stacked by rows in this order; all of one type
-   * @param frozen true where no part will ever change: it may be packed once, shared between
-   *     processes, and the parts are not read again
+   * @param frozen true where no part will ever change
    */
   @MustBeClosed
   Matrix matrix(List<Array> parts, boolean frozen);
-
-  /**
-   * A frozen matrix that other processes of this host have too: prepared once for all of them where
-   * the backend was opened with {@link BackendProvider.Options#share}.
-   *
-   * @param identity of the values, the same in all processes: the tensors and the file they are of
-   */
-  @MustBeClosed
-  default Matrix frozenMatrix(List<Array> parts, String identity) {
-    return matrix(parts, true);
-  }
 
   /**
    * x Wᵀ (+ bias).

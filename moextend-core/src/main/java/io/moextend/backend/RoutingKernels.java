@@ -37,22 +37,23 @@ public interface RoutingKernels {
   Dispatch dispatch(Arena to, Array chosen, int experts);
 
   /**
-   * @param x [T, H]; @return [T·k, H], row r is x[source[r]]
+   * @param x [T, H]; @return [rows, H], row r is x[source[r]]
    */
   Array permute(Arena to, Array x, Dispatch dispatch);
 
   /**
-   * @param dRows [T·k, H]; @return [T, H], each token the sum of its k rows
+   * @param dRows [rows, H]; @return [T, H], each token the sum of its k rows
    */
   Array permuteBackward(Arena to, Array dRows, Dispatch dispatch);
 
   /**
-   * @param rows [T·k, H]; @param weights [T, k] wide; @return [T, H], each token's k rows, weighted
+   * @param rows [rows, H]; @param weights [T, k] wide; @return [T, H], each token's k rows,
+   *     weighted
    */
   Array combine(Arena to, Array rows, Array weights, Dispatch dispatch);
 
   /**
-   * @param dRows [T·k, H]
+   * @param dRows [rows, H]
    * @param dWeights [T, k] wide
    */
   record CombineGradients(Array dRows, Array dWeights) {}

@@ -7,7 +7,6 @@ import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.backend.Matrix;
 import java.util.List;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -80,12 +79,7 @@ public final class Weight implements AutoCloseable {
   @MustBeClosed
   private Matrix made() {
     List<Array> arrays = parts.stream().map(Weight::flat).toList();
-    boolean known = parts.stream().allMatch(p -> p.origin() != null);
-    return frozen && known
-        ? backend.frozenMatrix(
-            arrays,
-            parts.stream().map(p -> String.valueOf(p.origin())).collect(Collectors.joining("\n")))
-        : backend.matrix(arrays, frozen);
+    return backend.matrix(arrays, frozen);
   }
 
   /** The joined bias [out], or null. */
@@ -121,22 +115,6 @@ public final class Weight implements AutoCloseable {
 
   private static long version(List<Parameter> parameters) {
     return parameters.stream().mapToLong(Parameter::version).sum();
-  }
-
-  /**
-   * Packs those that are frozen before their first use. Each rank of a host begins elsewhere, so
-   * that where they share what they pack, each packs its part.
-   *
-   * @param all in the same order on every rank
-   */
-  public static void prepare(List<Weight> all, int localRank, int localWorld) {
-    int first = (int) ((long) all.size() * localRank / localWorld);
-    for (int i = 0; i < all.size(); i++) {
-      Weight weight = all.get((first + i) % all.size());
-      if (!weight.trains() && weight.parts.stream().noneMatch(Parameter::isPassing)) {
-        weight.matrix();
-      }
-    }
   }
 
   /** Gives back the packed form; it is made again when used next. */

@@ -102,11 +102,11 @@ class HostShareTest {
     Path weights = parent.resolve("weights");
     int matrices = 4;
     write(weights, matrices);
-    long both = 2 * 4L * SharingProcess.ROWS * SharingProcess.COLUMNS * matrices;
+    long rounded = 2L * SharingProcess.ROWS * SharingProcess.COLUMNS * matrices;
     Path folder = parent.resolve("moextend-run-1");
     try (var alone = SharingProcess.start("weights", weights, "-")) {
       String own = alone.line();
-      assertThat(number(own, "live")).isBetween(both, both + (both >> 6));
+      assertThat(number(own, "live")).isBetween(rounded, rounded + (rounded >> 6));
       try (var first = SharingProcess.start("weights", weights, folder)) {
         String one = first.line();
         try (var second = SharingProcess.start("weights", weights, folder)) {
@@ -114,12 +114,12 @@ class HostShareTest {
           assertThat(number(one, "digest")).isEqualTo(number(own, "digest"));
           assertThat(number(two, "digest")).isEqualTo(number(own, "digest"));
           assertThat(two.replaceAll(".*inodes=", "")).isEqualTo(one.replaceAll(".*inodes=", ""));
-          assertThat(two.replaceAll(".*inodes=", "").split(",")).hasSize(2 * matrices);
-          assertThat(number(two, "shared")).isBetween(both, both + (both >> 6));
+          assertThat(two.replaceAll(".*inodes=", "").split(",")).hasSize(matrices);
+          assertThat(number(two, "shared")).isBetween(rounded, rounded + (rounded >> 6));
           assertThat(number(two, "live")).isZero();
           assertThat(number(own, "private") - number(two, "private"))
               .as("private bytes of a rank that shares, less than of one that does not")
-              .isGreaterThan(both * 3 / 4);
+              .isGreaterThan(rounded * 3 / 4);
         }
       }
     }

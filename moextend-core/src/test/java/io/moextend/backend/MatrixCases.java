@@ -169,8 +169,8 @@ final class MatrixCases {
               only < 0
                   ? t.choices(tokens, k, experts)
                   : t.intsOf(IntStream.generate(() -> only).limit(tokens).toArray(), tokens, 1);
-          Array x = t.values((long) tokens * k, in);
-          Array dY = t.values((long) tokens * k, out);
+          Array xs = t.values((long) tokens * k, in);
+          Array dYs = t.values((long) tokens * k, out);
           List<Matrix> matrices = new ArrayList<>();
           for (int e = 0; e < experts; e++) {
             matrices.add(t.matrix(frozen, t.values(out, in)));
@@ -179,9 +179,13 @@ final class MatrixCases {
           Dispatch dispatch = b.dispatch(t.arena(), chosen, experts);
           DType type = t.compute();
           long rows = (long) tokens * k;
-          t.result("out", b.groupedProduct(t.arena(), x, dispatch, matrices), type, rows, out);
-          t.result(
-              "dX", b.groupedProductTransposed(t.arena(), dY, dispatch, matrices), type, rows, in);
+          var placed = new Placed(t, dispatch);
+          Array x = placed.sorted(xs);
+          Array dY = placed.sorted(dYs);
+          Array y = b.groupedProduct(t.arena(), x, dispatch, matrices);
+          t.result("out", placed.byChoice(y), type, rows, out);
+          Array dX = b.groupedProductTransposed(t.arena(), dY, dispatch, matrices);
+          t.result("dX", placed.byChoice(dX), type, rows, in);
           for (int e = 0; e < experts; e++) {
             Array dW = b.groupedWeightGradient(t.arena(), dY, 0, out, x, dispatch, e);
             t.result("dW of expert " + e, dW, t.wide(), out, in);

@@ -128,14 +128,16 @@ final class RoutingCases {
     Array weights = t.widePositive(tokens, k);
     Backend b = t.backend();
     Dispatch dispatch = b.dispatch(t.arena(), chosen, experts);
-    t.result("source", dispatch.source(), DType.I32, tokens * k);
-    t.result("slot", dispatch.slot(), DType.I32, tokens * k);
-    t.result("offsets", dispatch.offsets(), DType.I32, experts + 1L);
-    t.result("permuted", b.permute(t.arena(), x, dispatch), t.compute(), tokens * k, width);
-    t.result("dX", b.permuteBackward(t.arena(), rows, dispatch), t.compute(), tokens, width);
-    t.result("combined", b.combine(t.arena(), rows, weights, dispatch), t.compute(), tokens, width);
-    var d = b.combineBackward(t.arena(), x, rows, weights, dispatch);
-    t.result("dRows", d.dRows(), t.compute(), tokens * k, width);
+    var placed = new Placed(t, dispatch);
+    placed.check(chosen);
+    Array sorted = placed.sorted(rows);
+    Array permuted = b.permute(t.arena(), x, dispatch);
+    t.result("permuted", placed.byChoice(permuted), t.compute(), tokens * k, width);
+    t.result("dX", b.permuteBackward(t.arena(), sorted, dispatch), t.compute(), tokens, width);
+    t.result(
+        "combined", b.combine(t.arena(), sorted, weights, dispatch), t.compute(), tokens, width);
+    var d = b.combineBackward(t.arena(), x, sorted, weights, dispatch);
+    t.result("dRows", placed.byChoice(d.dRows()), t.compute(), tokens * k, width);
     t.result("dWeights", d.dWeights(), t.wide(), tokens, k);
   }
 }

@@ -118,7 +118,7 @@ final class SharingProcess implements AutoCloseable {
     }
   }
 
-  /** Multiplies with some frozen weights of a mapped file, both ways. */
+  /** Multiplies with some frozen weights of a mapped file, rounded, both ways. */
   private static void weights(Path file, @org.jspecify.annotations.Nullable Path folder)
       throws Exception {
     try (Backend backend = Backends.open("cpu", new BackendProvider.Options(1, 0, folder));
@@ -130,10 +130,11 @@ final class SharingProcess implements AutoCloseable {
       var matrices = new ArrayList<Matrix>();
       int digest = 1;
       for (int i = 0; i < all.byteSize() / each; i++) {
-        Array w = backend.wrap(arena, DType.F32, all.asSlice(i * each, each), ROWS, COLUMNS);
-        Matrix matrix = backend.frozenMatrix(List.of(w), file + ": " + i);
+        Array mapped = backend.wrap(arena, DType.F32, all.asSlice(i * each, each), ROWS, COLUMNS);
+        Array w = backend.frozenCast(arena, mapped, DType.BF16, file + ": " + i);
+        Matrix matrix = backend.matrix(List.of(w), true);
         matrices.add(matrix);
-        Array x = backend.floats(arena, DType.F32, ramp(3 * COLUMNS), 3, COLUMNS);
+        Array x = backend.floats(arena, DType.BF16, ramp(3 * COLUMNS), 3, COLUMNS);
         Array y = backend.product(arena, x, matrix, null, DType.F32);
         Array back = backend.productTransposed(arena, y, matrix);
         digest = 31 * digest + Arrays.hashCode(backend.toFloats(arena, y));

@@ -140,8 +140,8 @@ final class AttentionInputs {
         KEYS,
         type(),
         DType.F32,
-        new Gemm.Layout.Plain(queries.stride, 1),
-        new Gemm.Layout.Plain(1, keys.stride),
+        new Gemm.Layout(queries.stride, 1),
+        new Gemm.Layout(1, keys.stride),
         KEYS,
         false,
         false);
@@ -155,8 +155,8 @@ final class AttentionInputs {
         shape.headSize(),
         type(),
         DType.F32,
-        new Gemm.Layout.Plain(KEYS, 1),
-        new Gemm.Layout.Plain(keys.stride, 1),
+        new Gemm.Layout(KEYS, 1),
+        new Gemm.Layout(keys.stride, 1),
         shape.headSize(),
         false,
         true);
@@ -170,8 +170,8 @@ final class AttentionInputs {
         shape.headSize(),
         type(),
         DType.F32,
-        new Gemm.Layout.Plain(1, KEYS),
-        new Gemm.Layout.Plain(queries.stride, 1),
+        new Gemm.Layout(1, KEYS),
+        new Gemm.Layout(queries.stride, 1),
         shape.headSize(),
         false,
         true);

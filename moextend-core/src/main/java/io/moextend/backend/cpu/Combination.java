@@ -11,6 +11,7 @@ import org.jspecify.annotations.Nullable;
 /** The rows of each token put together again, by gathering: no two workers write one row. */
 final class Combination {
   private final CpuDevice cpu;
+  private final CpuArray source;
   private final CpuArray slot;
   private final CpuArray rows;
   private final int tokens;
@@ -18,10 +19,11 @@ final class Combination {
   private final int width;
 
   /**
-   * @param rows [tokens·topK, H]
+   * @param rows [dispatch.rows, H]
    */
   Combination(CpuDevice cpu, Dispatch dispatch, Array rows) {
     this.cpu = cpu;
+    this.source = CpuArray.of(dispatch.source(), DType.I32);
     this.slot = CpuArray.of(dispatch.slot(), DType.I32);
     this.rows = CpuArray.of(rows);
     this.rows.require("rows", dispatch.rows(), -1);
@@ -76,6 +78,11 @@ final class Combination {
             Floats.store(row, width, dRows, at);
           }
         });
+    for (int r = 0; r < source.size(); r++) {
+      if (source.intAt(r) < 0) {
+        dRows.clear((long) r * width, width);
+      }
+    }
     return new CombineGradients(dRows, dWeights);
   }
 }

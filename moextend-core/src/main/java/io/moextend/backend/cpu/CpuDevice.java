@@ -22,7 +22,6 @@ final class CpuDevice implements AutoCloseable {
 
   private final CpuMemory memory = new CpuMemory();
   private final OneDnn library;
-  private final PackedLayouts layouts;
   private final Workers workers;
   private final @Nullable HostShare share;
 
@@ -44,7 +43,6 @@ final class CpuDevice implements AutoCloseable {
   CpuDevice(OneDnn library, int threads, @Nullable HostShare share) {
     this.share = share;
     this.library = library;
-    this.layouts = new PackedLayouts(library);
     this.workers = new Workers(threads, i -> new Lane(i, memory, library));
   }
 
@@ -60,17 +58,8 @@ final class CpuDevice implements AutoCloseable {
     return share;
   }
 
-  PackedLayouts layouts() {
-    return layouts;
-  }
-
   Workers workers() {
     return workers;
-  }
-
-  /** The type products of {@code type} are really computed from on this CPU. */
-  DType multiplied(DType type) {
-    return type == DType.BF16 && !library.isa().multipliesBf16() ? DType.F32 : type;
   }
 
   /**
@@ -179,7 +168,6 @@ final class CpuDevice implements AutoCloseable {
   @Override
   public void close() {
     workers.close();
-    layouts.close();
     library.close();
     memory.close();
     if (share != null) {

@@ -9,7 +9,6 @@ import io.moextend.backend.Dispatch;
 import io.moextend.backend.Matrix;
 import io.moextend.backend.MatrixKernels;
 import java.util.List;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Products with weights, cut over the workers by panels of columns and blocks of rows. */
@@ -19,18 +18,12 @@ interface CpuProducts extends MatrixKernels {
   @Override
   @MustBeClosed
   default Matrix matrix(List<Array> parts, boolean frozen) {
-    return new PackedMatrix(cpu(), parts, frozen, null);
-  }
-
-  @Override
-  @MustBeClosed
-  default Matrix frozenMatrix(List<Array> parts, String identity) {
-    return new PackedMatrix(cpu(), parts, true, identity);
+    return new PlainMatrix(parts);
   }
 
   @Override
   default Array product(Arena to, Array x, Matrix w, @Nullable Array bias, DType result) {
-    PackedMatrix matrix = packed(w);
+    PlainMatrix matrix = plain(w);
     CpuArray source = CpuArray.of(x, matrix.type());
     source.require("x", -1, matrix.in());
     if (bias != null) {
@@ -41,19 +34,19 @@ interface CpuProducts extends MatrixKernels {
     }
     CpuArray out = CpuDevice.allocate(to, result, x.dim(0), matrix.out());
     int[] offsets = {0, CpuDevice.count(x.dim(0))};
-    new RowProducts(cpu(), source, out, bias == null ? null : CpuArray.of(bias))
-        .run(offsets, List.of(matrix.forward()));
+    new RowProducts(cpu(), source, out, bias == null ? null : CpuArray.of(bias), true)
+        .run(offsets, List.of(matrix));
     return out;
   }
 
   @Override
   default Array productTransposed(Arena to, Array dY, Matrix w) {
-    PackedMatrix matrix = packed(w);
+    PlainMatrix matrix = plain(w);
     dY.require("dY", -1, matrix.out());
     CpuArray out = CpuDevice.allocate(to, matrix.type(), dY.dim(0), matrix.in());
     int[] offsets = {0, CpuDevice.count(dY.dim(0))};
     CpuArray source = rounded(to, dY, matrix.type());
-    new RowProducts(cpu(), source, out, null).run(offsets, List.of(matrix.backward()));
+    new RowProducts(cpu(), source, out, null, false).run(offsets, List.of(matrix));
     release(to, source, dY);
     return out;
   }
@@ -65,28 +58,26 @@ interface CpuProducts extends MatrixKernels {
 
   @Override
   default Array groupedProduct(Arena to, Array x, Dispatch dispatch, List<Matrix> experts) {
-    List<PackedMatrix> matrices = sameShape(dispatch, experts);
-    PackedMatrix any = matrices.getFirst();
+    List<PlainMatrix> matrices = sameShape(dispatch, experts);
+    PlainMatrix any = matrices.getFirst();
     CpuArray source = CpuArray.of(x, any.type());
     source.require("x", dispatch.rows(), any.in());
     CpuArray out = CpuDevice.allocate(to, any.type(), dispatch.rows(), any.out());
     int[] offsets = offsets(dispatch);
-    new RowProducts(cpu(), source, out, null)
-        .run(offsets, used(matrices, offsets, PackedMatrix::forward));
+    new RowProducts(cpu(), source, out, null, true).run(offsets, matrices);
     return out;
   }
 
   @Override
   default Array groupedProductTransposed(
       Arena to, Array dY, Dispatch dispatch, List<Matrix> experts) {
-    List<PackedMatrix> matrices = sameShape(dispatch, experts);
-    PackedMatrix any = matrices.getFirst();
+    List<PlainMatrix> matrices = sameShape(dispatch, experts);
+    PlainMatrix any = matrices.getFirst();
     dY.require("dY", dispatch.rows(), any.out());
     CpuArray out = CpuDevice.allocate(to, any.type(), dispatch.rows(), any.in());
     int[] offsets = offsets(dispatch);
     CpuArray source = rounded(to, dY, any.type());
-    new RowProducts(cpu(), source, out, null)
-        .run(offsets, used(matrices, offsets, PackedMatrix::backward));
+    new RowProducts(cpu(), source, out, null, false).run(offsets, matrices);
     release(to, source, dY);
     return out;
   }
@@ -130,21 +121,21 @@ interface CpuProducts extends MatrixKernels {
     }
   }
 
-  private static PackedMatrix packed(Matrix w) {
-    if (w instanceof PackedMatrix matrix) {
+  private static PlainMatrix plain(Matrix w) {
+    if (w instanceof PlainMatrix matrix) {
       return matrix;
     }
     throw new IllegalArgumentException("a matrix of another backend: " + w.getClass().getName());
   }
 
-  private static List<PackedMatrix> sameShape(Dispatch dispatch, List<Matrix> experts) {
+  private static List<PlainMatrix> sameShape(Dispatch dispatch, List<Matrix> experts) {
     if (experts.size() != dispatch.experts()) {
       throw new ShapeException(
           "%d matrices for %d experts".formatted(experts.size(), dispatch.experts()));
     }
-    List<PackedMatrix> matrices = experts.stream().map(CpuProducts::packed).toList();
-    PackedMatrix first = matrices.getFirst();
-    for (PackedMatrix m : matrices) {
+    List<PlainMatrix> matrices = experts.stream().map(CpuProducts::plain).toList();
+    PlainMatrix first = matrices.getFirst();
+    for (PlainMatrix m : matrices) {
       if (m.in() != first.in() || m.out() != first.out() || m.type() != first.type()) {
         throw new ShapeException(
             "experts of different shapes: %s[%d, %d] and %s[%d, %d]"
@@ -162,15 +153,5 @@ interface CpuProducts extends MatrixKernels {
       values[i] = offsets.intAt(i);
     }
     return values;
-  }
-
-  /** One side of each matrix; one nobody was routed to is not packed for it. */
-  private static List<@Nullable PackedSide> used(
-      List<PackedMatrix> matrices, int[] offsets, Function<PackedMatrix, PackedSide> side) {
-    var sides = new java.util.ArrayList<@Nullable PackedSide>();
-    for (int e = 0; e < matrices.size(); e++) {
-      sides.add(offsets[e + 1] > offsets[e] ? side.apply(matrices.get(e)) : null);
-    }
-    return sides;
   }
 }

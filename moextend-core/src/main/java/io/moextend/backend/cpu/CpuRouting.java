@@ -9,6 +9,9 @@ import io.moextend.backend.RoutingKernels;
 
 /** Routing, a token at a time. Rows are short; what counts is that nothing goes over the host. */
 interface CpuRouting extends RoutingKernels {
+  /** Rows of an average expert from which on the few more that make them even cost little. */
+  int EVEN_FROM = 32;
+
   CpuDevice cpu();
 
   @Override
@@ -159,29 +162,37 @@ interface CpuRouting extends RoutingKernels {
     chosen.require("chosen", -1, -1);
     int tokens = CpuDevice.count(chosen.dim(0));
     int k = CpuDevice.count(chosen.dim(1));
-    int rows = CpuDevice.count(chosen.size());
-    int[] next = new int[experts + 1];
-    for (int i = 0; i < rows; i++) {
+    int choices = CpuDevice.count(chosen.size());
+    int[] count = new int[experts];
+    for (int i = 0; i < choices; i++) {
       int expert = c.intAt(i);
       if (expert < 0 || expert >= experts) {
         throw new ShapeException(
             "token %d chose expert %d of %d".formatted(i / k, expert, experts));
       }
-      next[expert + 1]++;
+      count[expert]++;
     }
-    for (int e = 0; e < experts; e++) {
-      next[e + 1] += next[e];
-    }
-    CpuArray source = CpuDevice.allocate(to, DType.I32, rows);
-    CpuArray slot = CpuDevice.allocate(to, DType.I32, rows);
     CpuArray offsets = CpuDevice.allocate(to, DType.I32, experts + 1L);
-    for (int e = 0; e <= experts; e++) {
-      offsets.setInt(e, next[e]);
+    int step = choices >= EVEN_FROM * (long) experts ? Gemm.ROW_STEP : 1;
+    int[] next = new int[experts];
+    int rows = 0;
+    for (int e = 0; e < experts; e++) {
+      offsets.setInt(e, rows);
+      next[e] = rows;
+      rows += Math.ceilDiv(count[e], step) * step;
     }
-    for (int i = 0; i < rows; i++) {
+    offsets.setInt(experts, rows);
+    CpuArray source = CpuDevice.allocate(to, DType.I32, rows);
+    CpuArray slot = CpuDevice.allocate(to, DType.I32, choices);
+    for (int i = 0; i < choices; i++) {
       int row = next[c.intAt(i)]++;
       source.setInt(row, i / k);
       slot.setInt(i, row);
+    }
+    for (int e = 0; e < experts; e++) {
+      for (int row = next[e]; row < offsets.intAt(e + 1); row++) {
+        source.setInt(row, -1);
+      }
     }
     return new Dispatch(chosen, source, slot, offsets, tokens, k, experts);
   }
@@ -197,7 +208,14 @@ interface CpuRouting extends RoutingKernels {
         .forRows(
             dispatch.rows(),
             width,
-            (lane, r) -> CpuArray.copy(a, source.intAt(r) * width, out, r * width, width));
+            (lane, r) -> {
+              int token = source.intAt(r);
+              if (token < 0) {
+                out.clear(r * width, width);
+              } else {
+                CpuArray.copy(a, token * width, out, r * width, width);
+              }
+            });
     return out;
   }
 

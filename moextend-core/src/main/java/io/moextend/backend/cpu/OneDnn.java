@@ -14,6 +14,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * The C functions of oneDNN 3 that products need. Handles and pointers are addresses. Functions
@@ -29,12 +32,11 @@ final class OneDnn implements AutoCloseable {
 
   private static final int CPU = 1;
   private static final int IN_ORDER = 1;
-  private static final int FORMAT_ANY = 1;
   private static final int SCRATCHPAD_OF_USER = 1;
-  private static final int QUERY_WEIGHTS = 131;
   private static final int QUERY_SCRATCHPAD = 136;
 
   private final SymbolLookup symbols;
+  private final Map<List<Object>, MethodHandle> functions = new ConcurrentHashMap<>();
   private final Linker linker = Linker.nativeLinker();
 
   private final MethodHandle setHandle;
@@ -109,14 +111,6 @@ final class OneDnn implements AutoCloseable {
     }
   }
 
-  /** A layout for the library to choose. */
-  long anyLayout(DType type, long rows, long columns) {
-    try (Arena arena = Arena.ofConfined()) {
-      long dims = arena.allocateFrom(JAVA_LONG, rows, columns).address();
-      return make("dnnl_memory_desc_create_with_tag", 2, dims, code(type), FORMAT_ANY);
-    }
-  }
-
   /** Bytes of memory a layout takes. */
   long bytes(long layout) {
     return (long) invoke(size, layout);
@@ -144,16 +138,6 @@ final class OneDnn implements AutoCloseable {
   long matmul(long source, long weights, long bias, long result, long attributes) {
     return make(
         "dnnl_matmul_primitive_desc_create", engine, source, weights, bias, result, attributes);
-  }
-
-  /** Describes a copy between layouts. */
-  long reorder(long from, long to, long attributes) {
-    return make("dnnl_reorder_primitive_desc_create", from, engine, to, engine, attributes);
-  }
-
-  /** A copy of the layout a product chose for its weights. */
-  long weightsOf(long description) {
-    return make("dnnl_memory_desc_clone", (long) invoke(query, description, QUERY_WEIGHTS, 0));
   }
 
   /** A copy of the layout of the scratch memory a primitive wants. */
@@ -235,7 +219,9 @@ final class OneDnn implements AutoCloseable {
   }
 
   private MethodHandle function(String name, MemoryLayout... types) {
-    return linker.downcallHandle(symbol(name), FunctionDescriptor.of(JAVA_INT, types));
+    return functions.computeIfAbsent(
+        List.of(name, List.of(types)),
+        key -> linker.downcallHandle(symbol(name), FunctionDescriptor.of(JAVA_INT, types)));
   }
 
   private MemorySegment symbol(String name) {

@@ -6,12 +6,13 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Row groups of x, each through its own packed weights, into the same rows of the result. Panels
- * and row blocks are cut by shape alone; each is one task, and neighbours share a panel.
+ * Row groups of x, each through its own weights, into the same rows of the result: x Wᵀ, or x W.
+ * Cut into panels of columns and blocks of rows by {@link Cut}; each is one task, and neighbours
+ * share weights.
  */
 final class RowProducts {
-  private static final int PADDED_ROWS = 1;
-  private static final int PADDED_RESULT = 2;
+  private static final int SUMS = 1;
+  private static final int SUM_ROW = 1;
 
   private final CpuDevice cpu;
   private final CpuArray x;
@@ -19,109 +20,96 @@ final class RowProducts {
   private final @Nullable CpuArray bias;
   private final int inner;
   private final int width;
+  private final boolean transposed;
 
-  private record Block(PackedSide.Panel panel, int from, int until) {}
+  /** Some rows times the weights of some columns of the result. */
+  private record Task(Cut.Panel panel, int from, int until) {
+    int rows() {
+      return until - from;
+    }
+  }
 
-  RowProducts(CpuDevice cpu, CpuArray x, CpuArray out, @Nullable CpuArray bias) {
+  /**
+   * @param transposed true for x Wᵀ, with which alone a bias goes
+   */
+  RowProducts(
+      CpuDevice cpu, CpuArray x, CpuArray out, @Nullable CpuArray bias, boolean transposed) {
     this.cpu = cpu;
     this.x = x;
     this.out = out;
     this.bias = bias;
+    this.transposed = transposed;
     this.inner = CpuDevice.count(x.dim(1));
     this.width = CpuDevice.count(out.dim(1));
   }
 
   /**
    * @param offsets where each group's rows begin, and the end
-   * @param sides each group's weights; null only where the group has no rows
+   * @param weights each group's
    */
-  void run(int[] offsets, List<? extends @Nullable PackedSide> sides) {
-    var blocks = new ArrayList<Block>();
-    for (int g = 0; g < sides.size(); g++) {
-      PackedSide side = sides.get(g);
-      if (side != null) {
-        cut(offsets[g], offsets[g + 1] - offsets[g], side, blocks);
+  void run(int[] offsets, List<PlainMatrix> weights) {
+    Cut cut = Cut.of(offsets[offsets.length - 1], width);
+    var tasks = new ArrayList<Task>();
+    for (int g = 0; g < weights.size(); g++) {
+      if (offsets[g + 1] > offsets[g]) {
+        for (Cut.Panel panel : cut.panels(weights.get(g), transposed)) {
+          for (int from = offsets[g]; from < offsets[g + 1]; ) {
+            int until = from + cut.block(offsets[g + 1] - from);
+            tasks.add(new Task(panel, from, until));
+            from = until;
+          }
+        }
       }
     }
-    cpu.workers().run(blocks.size(), (lane, i) -> multiply(lane, blocks.get(i)));
+    cpu.workers().run(tasks.size(), (lane, i) -> run(lane, tasks.get(i)));
   }
 
-  private static void cut(int first, int rows, PackedSide side, List<Block> to) {
-    int pieces = RowBlocks.pieces(rows);
-    for (PackedSide.Panel panel : side.panels()) {
-      for (int p = 0; p < pieces; p++) {
-        to.add(new Block(panel, first + RowBlocks.start(p), first + RowBlocks.end(rows, p)));
+  private void run(Lane lane, Task task) {
+    List<Cut.Factor> factors = task.panel.factors();
+    long result = out.address((long) task.from * width + task.panel.first());
+    if (factors.size() == 1 || out.dtype() == DType.F32) {
+      for (int f = 0; f < factors.size(); f++) {
+        multiply(lane, task, factors.get(f), f > 0, out.dtype(), result, width);
       }
-    }
-  }
-
-  private void multiply(Lane lane, Block b) {
-    int row = b.from;
-    for (int rows = RowBlocks.fitting(b.until - row);
-        rows > 0;
-        rows = RowBlocks.fitting(b.until - row)) {
-      multiply(lane, b, row, rows);
-      row += rows;
-    }
-    if (row == b.until) {
       return;
     }
-    if (b.until - b.from >= RowBlocks.SMALLEST) {
-      // The last few rows again with those before them, which come out as they were.
-      multiply(lane, b, b.until - RowBlocks.SMALLEST, RowBlocks.SMALLEST);
-    } else {
-      multiplyPadded(lane, b);
+    // A sum over stacked parts is rounded once.
+    int columns = task.panel.columns();
+    long sums = lane.scratch(SUMS, 4L * task.rows() * columns);
+    for (int f = 0; f < factors.size(); f++) {
+      multiply(lane, task, factors.get(f), f > 0, DType.F32, sums, columns);
+    }
+    float[] row = lane.floats(SUM_ROW, columns);
+    for (int r = 0; r < task.rows(); r++) {
+      Floats.load(DType.F32, sums + 4L * r * columns, columns, row);
+      Floats.store(row, columns, out.dtype(), result + (long) r * width * out.dtype().bytes());
     }
   }
 
-  private void multiply(Lane lane, Block b, int row, int rows) {
-    multiply(
-        lane,
-        b,
-        rows,
-        x.address((long) row * inner),
-        out.address((long) row * width + b.panel.first()),
-        width);
-  }
-
-  /** Fewer rows than any primitive takes: through scratch, so only these are read and written. */
-  private void multiplyPadded(Lane lane, Block b) {
-    int rows = b.until - b.from;
-    int columns = b.panel.columns();
-    int inBytes = x.dtype().bytes();
-    int outBytes = out.dtype().bytes();
-    long source = lane.scratch(PADDED_ROWS, (long) RowBlocks.SMALLEST * inner * inBytes);
-    long result = lane.scratch(PADDED_RESULT, (long) RowBlocks.SMALLEST * columns * outBytes);
-    long filled = (long) rows * inner * inBytes;
-    Bytes.copy(x.address((long) b.from * inner), source, filled);
-    Bytes.clear(source + filled, (long) (RowBlocks.SMALLEST - rows) * inner * inBytes);
-    multiply(lane, b, RowBlocks.SMALLEST, source, result, columns);
-    for (int r = 0; r < rows; r++) {
-      Bytes.copy(
-          result + (long) r * columns * outBytes,
-          out.address((long) (b.from + r) * width + b.panel.first()),
-          (long) columns * outBytes);
-    }
-  }
-
-  private void multiply(Lane lane, Block b, int rows, long source, long result, int stride) {
-    DType type = x.dtype();
+  private void multiply(
+      Lane lane,
+      Task task,
+      Cut.Factor factor,
+      boolean accumulate,
+      DType type,
+      long result,
+      int stride) {
     lane.gemm()
         .multiply(
             new Gemm.Shape(
-                rows,
-                inner,
-                b.panel.columns(),
+                task.rows(),
+                factor.inner(),
+                task.panel.columns(),
+                x.dtype(),
                 type,
-                out.dtype(),
-                new Gemm.Layout.Plain(inner, 1),
-                b.panel.layout(),
+                new Gemm.Layout(inner, 1),
+                factor.layout(),
                 stride,
                 bias != null,
-                false),
-            source,
-            b.panel.address(),
-            bias == null ? 0 : bias.address(b.panel.first()),
+                accumulate),
+            x.address((long) task.from * inner + factor.first()),
+            factor.address(),
+            bias == null ? 0 : bias.address(task.panel.first()),
             result);
   }
 }

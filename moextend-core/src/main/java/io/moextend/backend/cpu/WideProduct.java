@@ -4,7 +4,7 @@ import io.moextend.array.DType;
 
 /**
  * BF16 products on CPUs whose vector unit does not multiply BF16: operands are widened into
- * scratch, multiplied in F32, and the result rounded once. Packed weights are wide already.
+ * scratch, multiplied in F32, and the result rounded once.
  */
 final class WideProduct {
   private static final int SOURCE = 20;
@@ -18,16 +18,10 @@ final class WideProduct {
   static void multiply(
       Gemm gemm, Lane lane, Gemm.Shape s, long source, long weights, long bias, long result) {
     var wideSource = widen(lane, SOURCE, s.rows(), s.inner(), s.source(), source);
-    Gemm.Layout layout = s.weights();
-    long wideWeights = weights;
-    if (layout instanceof Gemm.Layout.Plain plain) {
-      var wide = widen(lane, WEIGHTS, s.inner(), s.columns(), plain, weights);
-      layout = wide.layout;
-      wideWeights = wide.address;
-    }
+    var wideWeights = widen(lane, WEIGHTS, s.inner(), s.columns(), s.weights(), weights);
     long wideBias = 0;
     if (s.bias()) {
-      var row = new Gemm.Layout.Plain(s.columns(), 1);
+      var row = new Gemm.Layout(s.columns(), 1);
       wideBias = widen(lane, BIAS, 1, s.columns(), row, bias).address;
     }
     boolean round = s.result() == DType.BF16;
@@ -41,12 +35,12 @@ final class WideProduct {
             DType.F32,
             DType.F32,
             wideSource.layout,
-            layout,
+            wideWeights.layout,
             stride,
             s.bias(),
             s.accumulate()),
         wideSource.address,
-        wideWeights,
+        wideWeights.address,
         wideBias,
         wideResult);
     if (round) {
@@ -58,10 +52,10 @@ final class WideProduct {
     }
   }
 
-  private record Wide(long address, Gemm.Layout.Plain layout) {}
+  private record Wide(long address, Gemm.Layout layout) {}
 
   private static Wide widen(
-      Lane lane, int slot, int rows, int columns, Gemm.Layout.Plain layout, long from) {
+      Lane lane, int slot, int rows, int columns, Gemm.Layout layout, long from) {
     boolean byRows = layout.columnStride() == 1;
     int lines = byRows ? rows : columns;
     int length = byRows ? columns : rows;
@@ -72,7 +66,6 @@ final class WideProduct {
       Floats.load(DType.BF16, from + 2L * i * stride, length, line);
       Floats.store(line, length, DType.F32, to + 4L * i * length);
     }
-    return new Wide(
-        to, byRows ? new Gemm.Layout.Plain(length, 1) : new Gemm.Layout.Plain(1, length));
+    return new Wide(to, byRows ? new Gemm.Layout(length, 1) : new Gemm.Layout(1, length));
   }
 }

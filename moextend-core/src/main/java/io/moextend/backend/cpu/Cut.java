@@ -1,0 +1,91 @@
+package io.moextend.backend.cpu;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * How a product is cut into tasks: blocks of rows, panels of columns. Large blocks repack weights
+ * less often, small ones keep more workers busy. By the result's size alone, never by the number of
+ * threads.
+ *
+ * @param rows of a block at most
+ * @param columns of a panel at most
+ */
+record Cut(int rows, int columns) {
+  private static final int LARGEST = 512;
+  private static final int SMALLEST = 128;
+
+  /** Up to so many rows a block may have any number of them. */
+  private static final int ANY_NUMBER = 64;
+
+  /** Tasks that keep the workers of a large machine busy. */
+  private static final int ENOUGH = 16;
+
+  /**
+   * What one part of a stack contributes to a panel.
+   *
+   * @param first of the columns of x it is multiplied with
+   * @param inner how many these are
+   */
+  record Factor(int first, int inner, Gemm.Layout layout, long address) {}
+
+  /**
+   * Columns of a result, which are a sum over {@code factors}.
+   *
+   * @param first column
+   */
+  record Panel(int first, int columns, List<Factor> factors) {}
+
+  static Cut of(int rows, int width) {
+    int height = LARGEST;
+    int columns = LARGEST;
+    while (columns > SMALLEST
+        && (long) Math.ceilDiv(rows, height) * Math.ceilDiv(width, columns) < ENOUGH) {
+      columns /= 2;
+      height = columns;
+    }
+    return new Cut(height, columns);
+  }
+
+  /** How many of {@code left} rows the next block takes. */
+  int block(int left) {
+    int most = Math.min(left, rows);
+    return most <= ANY_NUMBER ? most : most - most % Gemm.ROW_STEP;
+  }
+
+  /** For x Wᵀ each part of the stack gives columns of its own; for x W all parts are summed up. */
+  List<Panel> panels(PlainMatrix matrix, boolean transposed) {
+    return transposed ? panelsOfParts(matrix) : panelsOverParts(matrix);
+  }
+
+  private List<Panel> panelsOfParts(PlainMatrix matrix) {
+    int in = (int) matrix.in();
+    var layout = new Gemm.Layout(1, in);
+    var panels = new ArrayList<Panel>();
+    for (PlainMatrix.Part part : matrix.parts()) {
+      for (int row = 0; row < part.rows(); row += columns) {
+        long address = part.weights().address((long) row * in);
+        panels.add(
+            new Panel(
+                part.first() + row,
+                Math.min(columns, part.rows() - row),
+                List.of(new Factor(0, in, layout, address))));
+      }
+    }
+    return panels;
+  }
+
+  private List<Panel> panelsOverParts(PlainMatrix matrix) {
+    int in = (int) matrix.in();
+    var layout = new Gemm.Layout(in, 1);
+    var panels = new ArrayList<Panel>();
+    for (int first = 0; first < in; first += columns) {
+      var factors = new ArrayList<Factor>();
+      for (PlainMatrix.Part part : matrix.parts()) {
+        factors.add(new Factor(part.first(), part.rows(), layout, part.weights().address(first)));
+      }
+      panels.add(new Panel(first, Math.min(columns, in - first), factors));
+    }
+    return panels;
+  }
+}
