@@ -194,22 +194,13 @@ final class BenchStepCommand implements Callable<Integer> {
   }
 
   private DistributedSection sharing() {
-    return new DistributedSection(
-        zeroStage,
-        bucketBytes,
-        DistributedSection.GradientType.F32,
-        DistributedSection.FrozenWeights.AUTO,
-        DistributedSection.Wire.AUTO);
+    return DistributedSection.usual(zeroStage, bucketBytes);
   }
 
   /** Gradients, masters, state and what is on its way, as the layout predicts it for a rank. */
   private long stateBytes(StepBench bench, int world) {
     ZeroStage zero = ZeroStage.of(world == 1 ? 0 : zeroStage);
-    ParameterLayout layout =
-        ParameterLayout.of(
-            ParameterLayout.trained(bench.model().units()),
-            world,
-            zero == ZeroStage.WEIGHTS ? 0 : bucketBytes);
+    ParameterLayout layout = RankOptimizer.layout(bench.model(), sharing(), world);
     return MemoryPlan.of(layout, zero, AdamW.PUBLISHED.stateNames().size(), layout.wide()).total();
   }
 
