@@ -88,7 +88,7 @@ final class DemoStages {
         name,
         stage,
         steps,
-        folder.resolve("model"),
+        FinishedRun.model(folder),
         (System.nanoTime() - start) / 1e9,
         MetricsHistory.read(folder.resolve(MetricsLog.FILE)));
   }
