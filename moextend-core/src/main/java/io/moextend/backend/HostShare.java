@@ -30,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  * is an error with its mend and never a SIGBUS.
  *
  * <p>A block's name must say everything its bytes depend on. The last process that leaves removes
- * the folder; what killed runs left is removed by {@link ShareFolder#sweep}.
+ * the folder; where all are killed it stays, for who made the folder it lies in.
  */
 public final class HostShare implements AutoCloseable {
   /** Long enough for the largest block on the slowest disk, short of a night. */

@@ -1,8 +1,6 @@
 package io.moextend.backend;
 
 import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileAlreadyExistsException;
@@ -11,17 +9,12 @@ import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
-import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFileAttributes;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
-import java.time.Duration;
-import java.time.Instant;
-import java.util.ArrayList;
 import java.util.HexFormat;
-import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.UUID;
@@ -33,7 +26,7 @@ import java.util.UUID;
  *
  * @param path of the folder
  */
-public record ShareFolder(Path path) {
+record ShareFolder(Path path) {
   /** Every process that is there has a byte from here on locked. */
   static final long ALIVE = 1L << 62;
 
@@ -42,34 +35,6 @@ public record ShareFolder(Path path) {
   private static final String BLOCK = ".block";
   private static final String INCOMPLETE = ".incomplete-";
   private static final Set<PosixFilePermission> OWN = PosixFilePermissions.fromString("rwx------");
-
-  /** How long a folder without a lock file may be one that is just being founded. */
-  private static final Duration FOUNDING = Duration.ofMinutes(1);
-
-  /**
-   * Removes folders of runs that were killed: those of this user whose name begins with {@code
-   * prefix} and in which no process is left. To be called at a run's start, from a process that has
-   * no share open itself (the launcher, or a single rank before it opens its own): looking at a
-   * folder's locks would give up locks of the same process.
-   *
-   * @param parent where the folders are, as /dev/shm
-   * @return the folders that were removed
-   */
-  public static List<Path> sweep(Path parent, String prefix) {
-    var removed = new ArrayList<Path>();
-    try (DirectoryStream<Path> found =
-        Files.newDirectoryStream(parent, p -> p.getFileName().toString().startsWith(prefix))) {
-      for (Path path : found) {
-        var folder = new ShareFolder(path);
-        if (folder.isOwn() && folder.removeIfLeft()) {
-          removed.add(path);
-        }
-      }
-    } catch (IOException e) {
-      throw new ShareFolder(parent).failure("cannot be searched for what killed runs left", e);
-    }
-    return removed;
-  }
 
   Path locks() {
     return path.resolve("locks");
@@ -139,32 +104,6 @@ public record ShareFolder(Path path) {
       for (Path file : left) {
         Files.deleteIfExists(file);
       }
-    }
-  }
-
-  private boolean removeIfLeft() throws IOException {
-    try (FileChannel locks =
-            FileChannel.open(locks(), StandardOpenOption.READ, StandardOpenOption.WRITE);
-        FileLock last = locks.tryLock(ALIVE, ALL_ALIVE, false)) {
-      if (last != null) {
-        remove();
-      }
-      return last != null;
-    } catch (NoSuchFileException e) {
-      return removeIfOld();
-    }
-  }
-
-  private boolean removeIfOld() throws IOException {
-    try {
-      Instant changed = Files.getLastModifiedTime(path, LinkOption.NOFOLLOW_LINKS).toInstant();
-      if (changed.plus(FOUNDING).isAfter(Instant.now())) {
-        return false;
-      }
-      remove();
-      return true;
-    } catch (NoSuchFileException e) {
-      return false;
     }
   }
 

@@ -7,7 +7,6 @@ import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -105,7 +104,7 @@ public final class AtomicFolder implements AutoCloseable {
       }
       committed = true;
       force(parent());
-      delete(previous);
+      new FolderTree(previous).delete();
     } catch (IOException e) {
       throw failure(target, e);
     }
@@ -116,7 +115,7 @@ public final class AtomicFolder implements AutoCloseable {
   public void close() {
     if (!committed) {
       try {
-        delete(incomplete);
+        new FolderTree(incomplete).delete();
       } catch (IOException e) {
         throw failure(incomplete, e);
       }
@@ -163,10 +162,10 @@ public final class AtomicFolder implements AutoCloseable {
   }
 
   private void recover() throws IOException {
-    delete(incomplete);
+    new FolderTree(incomplete).delete();
     if (Files.exists(previous, LinkOption.NOFOLLOW_LINKS)) {
       if (Files.exists(target, LinkOption.NOFOLLOW_LINKS)) {
-        delete(previous);
+        new FolderTree(previous).delete();
       } else {
         Files.move(previous, target, StandardCopyOption.ATOMIC_MOVE);
       }
@@ -203,7 +202,7 @@ public final class AtomicFolder implements AutoCloseable {
   }
 
   private void forceAll() throws IOException {
-    for (Path path : walk(incomplete)) {
+    for (Path path : new FolderTree(incomplete).paths()) {
       if (!Files.isSymbolicLink(path)) {
         force(path);
       }
@@ -213,21 +212,6 @@ public final class AtomicFolder implements AutoCloseable {
   private static void force(Path path) throws IOException {
     try (var channel = FileChannel.open(path, StandardOpenOption.READ)) {
       channel.force(true);
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    if (Files.exists(folder, LinkOption.NOFOLLOW_LINKS)) {
-      for (Path path : walk(folder).reversed()) {
-        Files.delete(path);
-      }
-    }
-  }
-
-  /** The folder and everything below it, parents first; links are not followed. */
-  private static List<Path> walk(Path folder) throws IOException {
-    try (Stream<Path> paths = Files.walk(folder)) {
-      return paths.sorted(Comparator.naturalOrder()).toList();
     }
   }
 

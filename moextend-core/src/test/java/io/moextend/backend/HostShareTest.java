@@ -81,23 +81,6 @@ class HostShareTest {
   }
 
   @Test
-  void whatKilledRunsLeftIsSweptAndWhatLivesStays() throws Exception {
-    Path killed = parent.resolve("moextend-run-1");
-    Path alive = parent.resolve("moextend-run-2");
-    var maker = SharingProcess.start("stall", killed, BYTES);
-    maker.line();
-    try (var other = SharingProcess.start("block", alive, BYTES)) {
-      other.line();
-      other.line();
-      assertThat(ShareFolder.sweep(parent, "moextend-")).isEmpty();
-      maker.kill();
-      assertThat(ShareFolder.sweep(parent, "moextend-")).containsExactly(killed);
-      assertThat(killed).doesNotExist();
-      assertThat(alive).exists();
-    }
-  }
-
-  @Test
   void secondRankHoldsNoFrozenWeightsOfItsOwnAndGetsTheSameBits() throws Exception {
     Path weights = parent.resolve("weights");
     int matrices = 4;

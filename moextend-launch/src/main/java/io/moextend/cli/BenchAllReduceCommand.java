@@ -7,9 +7,6 @@ import io.moextend.comm.Collective;
 import io.moextend.comm.SharedMemoryCollective;
 import io.moextend.config.ConfigException;
 import io.moextend.train.DistributedSection.Wire;
-import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
@@ -69,8 +66,7 @@ final class BenchAllReduceCommand implements Callable<Integer> {
       throw new ConfigException("--repetitions", repetitions, "must be at least 1");
     }
     if (launch.asked(System.getenv())) {
-      var results = new PrintStream(new ResultLines(System.out), true, StandardCharsets.UTF_8);
-      return OwnRanks.start(spec, launch, Path.of("moextend-logs"), results);
+      return OwnRanks.measure(spec, launch);
     }
     try (RankGroup group = OwnRanks.join(transport, () -> false)) {
       Collective collective = group.collective();
@@ -108,6 +104,6 @@ final class BenchAllReduceCommand implements Callable<Integer> {
     // what each rank has to send at least: 2 (P-1)/P of the bytes
     double sent = 2.0 * (world - 1) / world * bytes;
     line.put("sent_gb_per_s", Medians.rounded(sent / median / 1e6, 2));
-    System.out.println(line);
+    Commands.say(spec, line);
   }
 }

@@ -19,10 +19,6 @@ import io.moextend.shard.ReplicatedOptimizer.Untouched;
 import io.moextend.shard.ZeroStage;
 import io.moextend.stage.Stage;
 import io.moextend.train.DistributedSection;
-import java.io.PrintStream;
-import java.io.PrintWriter;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -106,8 +102,7 @@ final class BenchStepCommand implements Callable<Integer> {
     StepSize parsed = StepSize.parse(size);
     Stage what = Stage.named(stage);
     if (launch.asked(System.getenv())) {
-      var results = new PrintStream(new ResultLines(System.out), true, StandardCharsets.UTF_8);
-      return OwnRanks.start(spec, launch, Path.of("moextend-logs"), results);
+      return OwnRanks.measure(spec, launch);
     }
     try (RankGroup group = OwnRanks.join(DistributedSection.Wire.AUTO, () -> false);
         Backend backend = backendOptions.open(group)) {
@@ -154,7 +149,7 @@ final class BenchStepCommand implements Callable<Integer> {
       group.finished();
       if (group.rank() == 0) {
         if (kernels != null) {
-          out().print(ProfileTable.of(table, Medians.of(timing.seconds())));
+          Commands.out(spec).print(ProfileTable.of(table, Medians.of(timing.seconds())));
         }
         print(backend, parsed, bench, timing, peaks);
       }
@@ -199,22 +194,13 @@ final class BenchStepCommand implements Callable<Integer> {
   }
 
   private DistributedSection sharing() {
-    return new DistributedSection(
-        zeroStage,
-        bucketBytes,
-        DistributedSection.GradientType.F32,
-        DistributedSection.FrozenWeights.AUTO,
-        DistributedSection.Wire.AUTO);
+    return DistributedSection.usual(zeroStage, bucketBytes);
   }
 
   /** Gradients, masters, state and what is on its way, as the layout predicts it for a rank. */
   private long stateBytes(StepBench bench, int world) {
     ZeroStage zero = ZeroStage.of(world == 1 ? 0 : zeroStage);
-    ParameterLayout layout =
-        ParameterLayout.of(
-            ParameterLayout.trained(bench.model().units()),
-            world,
-            zero == ZeroStage.WEIGHTS ? 0 : bucketBytes);
+    ParameterLayout layout = RankOptimizer.layout(bench.model(), sharing(), world);
     return MemoryPlan.of(layout, zero, AdamW.PUBLISHED.stateNames().size(), layout.wide()).total();
   }
 
@@ -265,12 +251,6 @@ final class BenchStepCommand implements Callable<Integer> {
     line.put("trainable", bench.trained().stream().mapToLong(Parameter::size).sum());
     ArrayNode values = line.putArray("loss");
     timing.losses().forEach(l -> values.add(Medians.rounded(l, 4)));
-    PrintWriter out = out();
-    out.println(line);
-    out.flush();
-  }
-
-  private PrintWriter out() {
-    return spec == null ? new PrintWriter(System.out, true) : spec.commandLine().getOut();
+    Commands.say(spec, line);
   }
 }

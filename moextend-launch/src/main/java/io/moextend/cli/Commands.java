@@ -12,6 +12,13 @@ final class Commands {
     return required(spec).commandLine().getOut();
   }
 
+  /** A line, at once. */
+  static void say(@Nullable CommandSpec spec, Object line) {
+    PrintWriter out = out(spec);
+    out.println(line);
+    out.flush();
+  }
+
   static PrintWriter err(@Nullable CommandSpec spec) {
     return required(spec).commandLine().getErr();
   }

@@ -88,7 +88,7 @@ final class DemoStages {
         name,
         stage,
         steps,
-        folder.resolve("model"),
+        FinishedRun.model(folder),
         (System.nanoTime() - start) / 1e9,
         MetricsHistory.read(folder.resolve(MetricsLog.FILE)));
   }
@@ -127,12 +127,7 @@ final class DemoStages {
             null),
         new EvaluationSection(0, steps.batch()),
         new CheckpointSection(folder, 0, 1, "none"),
-        new DistributedSection(
-            1,
-            25 << 20,
-            DistributedSection.GradientType.F32,
-            DistributedSection.FrozenWeights.AUTO,
-            DistributedSection.Wire.AUTO),
+        DistributedSection.usual(),
         Math.max(1, steps.count() / 5));
   }
 

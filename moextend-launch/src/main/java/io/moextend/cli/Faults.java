@@ -7,6 +7,7 @@ import io.moextend.comm.PeerLostException;
 import io.moextend.config.ConfigException;
 import io.moextend.data.DataException;
 import io.moextend.data.image.ImageException;
+import io.moextend.launch.ExitCodes;
 import io.moextend.text.TextException;
 import io.moextend.train.DivergedException;
 import java.io.PrintWriter;
@@ -15,8 +16,6 @@ import java.io.UncheckedIOException;
 /** One line for the user, and whose fault it was as an exit code. */
 final class Faults {
   private Faults() {}
-
-  private static final int PEER_LOST = 5;
 
   static int report(Exception e, PrintWriter err, boolean debug) {
     if (e instanceof StageFailedException failed) {
@@ -35,7 +34,7 @@ final class Faults {
               + e.getClass().getName()
               + "); --debug shows where");
     }
-    return lost ? PEER_LOST : users ? 2 : 1;
+    return lost ? ExitCodes.PEER_LOST : users ? ExitCodes.USERS : ExitCodes.OURS;
   }
 
   private static boolean isUsers(Exception e) {

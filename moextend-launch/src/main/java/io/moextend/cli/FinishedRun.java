@@ -34,9 +34,9 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
     return config.checkpoints().outputDir();
   }
 
-  /** Where the whole trained model is. */
-  Path model() {
-    return output().resolve("model");
+  /** Where the whole trained model is, or will be, in a run's folder. */
+  static Path model(Path output) {
+    return output.resolve("model");
   }
 
   /**
@@ -60,7 +60,7 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
     if (tokenizer != null) {
       companions.add(Files.isDirectory(tokenizer) ? tokenizer : tokenizer.resolveSibling("."));
     }
-    Path whole = model();
+    Path whole = model(output());
     new WholeModel(backend, model.source(), files.config(), trained).write(companions, whole);
     try (WeightSource written = CheckpointFolder.open(whole)) {
       frozen.requireUnmoved(written);

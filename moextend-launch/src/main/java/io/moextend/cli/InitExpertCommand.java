@@ -5,6 +5,7 @@ import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.HuggingFaceConfig;
+import io.moextend.launch.ExitCodes;
 import io.moextend.stage.ExtensionPlan;
 import io.moextend.stage.InitExpert;
 import io.moextend.stage.InitReceipt;
@@ -122,7 +123,7 @@ final class InitExpertCommand implements Callable<Integer> {
     if (receipt.masked() != 0) {
       Commands.err(spec)
           .println("moextend: the old model moved; " + output + " is not to be trusted");
-      return 3;
+      return ExitCodes.FOUND;
     }
     return 0;
   }

@@ -1,5 +1,6 @@
 package io.moextend.cli;
 
+import io.moextend.launch.ExitCodes;
 import java.time.Duration;
 
 /**
@@ -7,9 +8,6 @@ import java.time.Duration;
  * ends in order; a rank that is deep in a computation, or hangs, is ended here.
  */
 final class LastWords {
-  /** Another rank was lost. */
-  static final int PEER_LOST = 5;
-
   private static final Duration TO_END_IN_ORDER = Duration.ofSeconds(10);
 
   private LastWords() {}
@@ -28,7 +26,7 @@ final class LastWords {
               }
               System.err.println("moextend: rank " + rank + " ends: " + why);
               System.err.flush();
-              Runtime.getRuntime().halt(PEER_LOST);
+              Runtime.getRuntime().halt(ExitCodes.PEER_LOST);
             });
   }
 }

@@ -1,5 +1,6 @@
 package io.moextend.cli;
 
+import io.moextend.launch.ExitCodes;
 import java.io.PrintWriter;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -81,7 +82,7 @@ public final class MoExtend implements Runnable {
     err.println("moextend: " + e.getMessage());
     CommandLine.UnmatchedArgumentException.printSuggestions(e, err);
     err.println("see: " + e.getCommandLine().getCommandSpec().qualifiedName() + " --help");
-    return 2;
+    return ExitCodes.USERS;
   }
 
   @Override

@@ -5,6 +5,7 @@ import io.moextend.comm.group.RankEnvironment;
 import io.moextend.launch.Launcher;
 import io.moextend.train.DistributedSection.Wire;
 import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -43,6 +44,16 @@ final class OwnRanks {
     } finally {
       RankFolder.sweep(System.err::println); // of ranks that were killed, nobody is left who would
     }
+  }
+
+  /** As {@link #start}, and of what ranks print the first one's result alone is let out. */
+  static int measure(@Nullable CommandSpec spec, LaunchOptionsMixin launch) {
+    var results = new ResultLines(Commands.out(spec));
+    return start(
+        spec,
+        launch,
+        Path.of("moextend-logs"),
+        new PrintStream(results, true, StandardCharsets.UTF_8));
   }
 
   /**

@@ -60,8 +60,7 @@ final class RandomModelCommand implements Callable<Integer> {
           tokenizer == null ? List.of() : List.of(tokenizer),
           output);
     }
-    Commands.out(spec).println("written: " + output);
-    Commands.out(spec).flush();
+    Commands.say(spec, "written: " + output);
     return 0;
   }
 }

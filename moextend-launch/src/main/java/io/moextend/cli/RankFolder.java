@@ -1,9 +1,9 @@
 package io.moextend.cli;
 
+import io.moextend.checkpoint.FolderTree;
 import io.moextend.comm.group.Group;
 import io.moextend.config.ConfigException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
@@ -17,11 +17,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.Comparator;
 import java.util.HexFormat;
-import java.util.List;
 import java.util.function.Consumer;
-import java.util.stream.Stream;
 
 /**
  * The folder in memory that the ranks of one host share for one generation. A lock that the kernel
@@ -140,24 +137,12 @@ final class RankFolder implements AutoCloseable {
                 folder.resolve(ALIVE), StandardOpenOption.READ, StandardOpenOption.WRITE);
         FileLock nobody = lock.tryLock()) {
       if (nobody != null) {
-        delete(folder);
+        new FolderTree(folder).delete();
       }
     } catch (OverlappingFileLockException
         | NoSuchFileException
         | DirectoryNotEmptyException somebodysAfterAll) {
       // ours, or just being made or removed
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    List<Path> inside;
-    try (Stream<Path> paths = Files.walk(folder)) {
-      inside = paths.sorted(Comparator.reverseOrder()).toList();
-    } catch (UncheckedIOException e) {
-      throw e.getCause();
-    }
-    for (Path path : inside) {
-      Files.deleteIfExists(path);
     }
   }
 

@@ -41,6 +41,19 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
   }
 
   /**
+   * How what trains of a model lies in the optimizer's buffers. Where weights come and go, each
+   * layer is a bucket of its own.
+   */
+  static ParameterLayout layout(Decoder model, DistributedSection how, int world) {
+    List<List<Parameter>> units = ParameterLayout.trained(model.units());
+    long bucketBytes =
+        world == 1
+            ? Long.MAX_VALUE
+            : ZeroStage.of(how.zeroStage()) == ZeroStage.WEIGHTS ? 0 : how.bucketBytes();
+    return ParameterLayout.of(units, world, bucketBytes);
+  }
+
+  /**
    * A collective call. The caller closes the model and the conversation after this.
    *
    * @param model opened with the roles of {@link #sharded}; what trains is settled
@@ -56,18 +69,13 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
       UpdateRule rule,
       Untouched untouched,
       DistributedSection how) {
-    List<List<Parameter>> units = ParameterLayout.trained(model.units());
-    int world = conversation.world();
-    if (world == 1) {
-      List<Parameter> trained = units.stream().flatMap(List::stream).toList();
-      return new RankOptimizer(
-          new ReplicatedOptimizer(backend, ParameterLayout.of(trained, 1), rule, untouched), null);
+    ParameterLayout layout = layout(model, how, conversation.world());
+    if (conversation.world() == 1) {
+      return new RankOptimizer(new ReplicatedOptimizer(backend, layout, rule, untouched), null);
     }
     ZeroStage zero = ZeroStage.of(how.zeroStage());
-    boolean layered = zero == ZeroStage.WEIGHTS;
-    ParameterLayout layout = ParameterLayout.of(units, world, layered ? 0 : how.bucketBytes());
     LayerShards layers =
-        layered
+        zero == ZeroStage.WEIGHTS
             ? new LayerShards(backend, conversation, model, weights, layout, how.shardsFrozen())
             : null;
     var settings = new ShardedOptimizer.Settings(zero, untouched, payload(how, layout));

@@ -2,7 +2,7 @@ package io.moextend.cli;
 
 import java.io.ByteArrayOutputStream;
 import java.io.OutputStream;
-import java.io.PrintStream;
+import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -11,10 +11,10 @@ import java.util.regex.Pattern;
 final class ResultLines extends OutputStream {
   private static final Pattern RESULT = Pattern.compile("\\[rank 0\\] (\\{.*\\})");
 
-  private final PrintStream to;
+  private final PrintWriter to;
   private final ByteArrayOutputStream line = new ByteArrayOutputStream();
 
-  ResultLines(PrintStream to) {
+  ResultLines(PrintWriter to) {
     this.to = to;
   }
 
@@ -27,6 +27,7 @@ final class ResultLines extends OutputStream {
     Matcher result = RESULT.matcher(line.toString(StandardCharsets.UTF_8).strip());
     if (result.matches()) {
       to.println(result.group(1));
+      to.flush();
     }
     line.reset();
   }

@@ -29,7 +29,7 @@ record RunFacts(Path output) {
 
   /** The finished model, else the newest checkpoint, else null. */
   @Nullable Path model() {
-    Path whole = output.resolve("model");
+    Path whole = FinishedRun.model(output);
     if (Files.isDirectory(whole)) {
       return whole;
     }
@@ -48,7 +48,7 @@ record RunFacts(Path output) {
   ObjectNode read() {
     ObjectNode run = JsonNodeFactory.instance.objectNode();
     List<Path> checkpoints = checkpoints();
-    run.put("finished", Files.isDirectory(output.resolve("model")));
+    run.put("finished", Files.isDirectory(FinishedRun.model(output)));
     if (!checkpoints.isEmpty()) {
       RunState state = RunState.read(checkpoints.getLast());
       run.put("stage", state.identity().getOrDefault("stage", "unknown"));

@@ -36,7 +36,7 @@ record RunFolder(ModelSection read, Path output) {
 
   /** What a run reads must outlive what it writes. */
   private void requireApart() {
-    for (Path written : List.of(output, output.resolve("model"))) {
+    for (Path written : List.of(output, FinishedRun.model(output))) {
       for (Path source :
           Stream.of(read.base(), read.delta(), read.visionTower(), read.tokenizer())
               .filter(Objects::nonNull)

@@ -1,5 +1,6 @@
 package io.moextend.cli;
 
+import io.moextend.launch.ExitCodes;
 import io.moextend.stage.Stage;
 import io.moextend.train.Progress;
 import io.moextend.train.TrainConfig;
@@ -30,9 +31,6 @@ import sun.misc.Signal;
       "Example:  moextend train --stage alignment --config configs/moextend/alignment.yaml --set training.max_steps=100"
     })
 final class TrainCommand implements Callable<Integer> {
-  /** Exit code of a run that was asked to leave and has left a checkpoint. */
-  private static final int STOPPED = 4;
-
   @Option(
       names = "--stage",
       required = true,
@@ -84,7 +82,7 @@ final class TrainCommand implements Callable<Integer> {
     try (RankGroup group = OwnRanks.join(how.distributed().transport(), asked::get)) {
       return switch (run(new TrainingRun(what, how, group, System.out, display), group)) {
         case DONE -> 0;
-        case STOPPED -> STOPPED;
+        case STOPPED -> ExitCodes.LEFT;
       };
     }
   }

@@ -69,11 +69,6 @@ final class TrainingRun {
     this.output = config.checkpoints().outputDir();
   }
 
-  /** Where the whole trained model will be. */
-  Path model() {
-    return new FinishedRun(stage, config, group, out).model();
-  }
-
   /** To the end, or until it is asked to stop. */
   Trainer.Ending run() {
     new RunFolder(config.model(), output).open();

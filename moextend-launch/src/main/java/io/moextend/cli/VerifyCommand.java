@@ -2,6 +2,7 @@ package io.moextend.cli;
 
 import io.moextend.checkpoint.FrozenProof;
 import io.moextend.checkpoint.WeightSource;
+import io.moextend.launch.ExitCodes;
 import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.List;
@@ -49,6 +50,6 @@ final class VerifyCommand implements Callable<Integer> {
         "%d of %d frozen tensors are byte for byte as in %s%n",
         before.tensors().size() - moved.size(), before.tensors().size(), file);
     out.flush();
-    return moved.isEmpty() ? 0 : 3;
+    return moved.isEmpty() ? 0 : ExitCodes.FOUND;
   }
 }

@@ -2,16 +2,22 @@ package io.moextend.launch;
 
 import io.moextend.comm.group.Message;
 
-/** What the end of a rank means. */
-final class ExitCodes {
-  /** Its fault is the user's: a flag, a file. To start it again would not help. */
-  static final int USERS = 2;
+/** What the end of a command means, 0 being done, and of a rank. */
+public final class ExitCodes {
+  /** The fault is ours. */
+  public static final int OURS = 1;
+
+  /** The fault is the user's: a flag, a file. To start it again would not help. */
+  public static final int USERS = 2;
+
+  /** A check found something. */
+  public static final int FOUND = 3;
 
   /** It was asked to leave, and did after a checkpoint. */
-  static final int LEFT = 4;
+  public static final int LEFT = 4;
 
   /** Another rank was lost: not where the fault is. */
-  static final int PEER_LOST = 5;
+  public static final int PEER_LOST = 5;
 
   private static final int SIGNALS = 128;
 

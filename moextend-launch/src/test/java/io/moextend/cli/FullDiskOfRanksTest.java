@@ -2,6 +2,7 @@ package io.moextend.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.moextend.SmallDisk;
 import io.moextend.train.CheckpointStore;
 import io.moextend.train.Peers;
 import java.nio.file.Files;

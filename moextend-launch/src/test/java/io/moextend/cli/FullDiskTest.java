@@ -2,6 +2,7 @@ package io.moextend.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.moextend.SmallDisk;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

@@ -24,6 +24,14 @@ record Call(long sequence, String signature, String what) {
   private static final ValueLayout.OfShort SHORT =
       ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
 
+  static String ofBuffer(String name, long bytes) {
+    return "buffer " + name + " of " + bytes + " bytes";
+  }
+
+  static String signature(String method, Buffer.Slice from, Buffer.Slice into) {
+    return signature(signature(method, from) + " into", into);
+  }
+
   static String signature(String method, Buffer.Slice slice) {
     return method
         + " of ["

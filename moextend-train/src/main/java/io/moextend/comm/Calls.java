@@ -1,58 +1,57 @@
 package io.moextend.comm;
 
-/** Numbers the calls of one collective and tells the vigil of them. */
-final class Calls {
-  /** What a call does once it has its number. */
-  @FunctionalInterface
-  interface Body {
-    void run(Call call);
-  }
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 
+/**
+ * The way into every call of one collective: numbers it, tells the vigil, meets the other ranks.
+ */
+final class Calls {
   private final Vigil vigil;
+  private final Consumer<Call> meet;
   private long sequence;
   private long lateNanos;
 
-  Calls(Vigil vigil) {
+  /**
+   * @param meet returns when all ranks have come to the same call
+   */
+  Calls(Vigil vigil, Consumer<Call> meet) {
     this.vigil = vigil;
+    this.meet = meet;
   }
 
   /**
    * @param method as "all-reduce"
    * @param signature equal on all ranks
+   * @param body what the call does once all have come
    */
-  void run(String method, String signature, String what, Body body) {
-    begin(method, what);
-    try {
-      body.run(call(signature, what));
-    } finally {
-      end();
-    }
+  void run(String method, String signature, String what, Runnable body) {
+    get(
+        method,
+        signature,
+        what,
+        () -> {
+          body.run();
+          return true;
+        });
   }
 
-  /** Waits for the other ranks to come to the same call, and counts how long. */
-  void meeting(Runnable meet) {
-    long start = System.nanoTime();
-    meet.run();
-    lateNanos += System.nanoTime() - start;
+  /** As {@link #run}, for a call that returns something. */
+  <T> T get(String method, String signature, String what, Supplier<T> body) {
+    sequence++;
+    vigil.entered(sequence, method + " (" + what + ")");
+    try {
+      long start = System.nanoTime();
+      meet.accept(new Call(sequence, signature, what));
+      lateNanos += System.nanoTime() - start;
+      return body.get();
+    } finally {
+      vigil.left(sequence);
+    }
   }
 
   /** What all meetings took. */
   long lateNanos() {
     return lateNanos;
-  }
-
-  /** The first of the three steps of {@link #run}, for a call that returns something. */
-  void begin(String method, String what) {
-    sequence++;
-    vigil.entered(sequence, method + " (" + what + ")");
-  }
-
-  /** The call that has begun. */
-  Call call(String signature, String what) {
-    return new Call(sequence, signature, what);
-  }
-
-  void end() {
-    vigil.left(sequence);
   }
 }

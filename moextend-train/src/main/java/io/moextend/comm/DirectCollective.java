@@ -24,7 +24,7 @@ public final class DirectCollective implements Collective {
     this.rank = wire.rank();
     this.world = wire.world();
     this.exchange = new DirectExchange(wire);
-    this.calls = new Calls(vigil);
+    this.calls = new Calls(vigil, exchange::meet);
   }
 
   @Override
@@ -41,9 +41,8 @@ public final class DirectCollective implements Collective {
   @MustBeClosed
   public Buffer buffer(String name, long bytes) {
     buffers.check(name, bytes);
-    String signature = "buffer " + name + " of " + bytes + " bytes";
-    calls.run("buffer", signature, name, exchange::meet);
-    return buffers.add(new Own(name, bytes));
+    return calls.get(
+        "buffer", Call.ofBuffer(name, bytes), name, () -> buffers.add(new Own(name, bytes)));
   }
 
   @Override
@@ -78,15 +77,11 @@ public final class DirectCollective implements Collective {
     Parts.checkPair(from, into);
     MemorySegment[] out = parts(from);
     MemorySegment[] in = parts(into);
-    String signature = Call.signature(Call.signature("all-to-all", from) + " into", into);
     calls.run(
         "all-to-all",
-        signature,
+        Call.signature("all-to-all", from, into),
         what,
-        call -> {
-          exchange.meet(call);
-          exchange.allToAll(out, in);
-        });
+        () -> exchange.allToAll(out, in));
   }
 
   @Override
@@ -98,18 +93,11 @@ public final class DirectCollective implements Collective {
 
   @Override
   public void barrier(String what) {
-    calls.run("barrier", "barrier", what, exchange::meet);
+    calls.run("barrier", "barrier", what, () -> {});
   }
 
   private void run(String method, String what, Buffer.Slice slice, Runnable body) {
-    calls.run(
-        method,
-        Call.signature(method, slice),
-        what,
-        call -> {
-          calls.meeting(() -> exchange.meet(call));
-          body.run();
-        });
+    calls.run(method, Call.signature(method, slice), what, body);
   }
 
   private MemorySegment memory(Buffer.Slice slice) {

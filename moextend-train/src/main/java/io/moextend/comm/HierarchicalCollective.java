@@ -46,7 +46,9 @@ public final class HierarchicalCollective implements Collective {
     this.locals = place.locals();
     this.local = local;
     this.across = new DirectExchange(across);
-    this.calls = new Calls(vigil);
+    // counterparts meet before neighbours do: then a rank whose host lacks nobody learns from its
+    // neighbours whom they wait for elsewhere
+    this.calls = new Calls(vigil, this.across::meet);
   }
 
   @Override
@@ -61,16 +63,10 @@ public final class HierarchicalCollective implements Collective {
 
   @Override
   @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed by who asked for it
   public Buffer buffer(String name, long bytes) {
-    String signature =
-        "buffer " + name + " of " + bytes + " bytes, with " + locals + " ranks on each host";
-    calls.begin("buffer", name);
-    try {
-      across.meet(calls.call(signature, name));
-      return local.buffer(name, bytes);
-    } finally {
-      calls.end();
-    }
+    String signature = Call.ofBuffer(name, bytes) + ", with " + locals + " ranks on each host";
+    return calls.get("buffer", signature, name, () -> local.buffer(name, bytes));
   }
 
   @Override
@@ -79,7 +75,7 @@ public final class HierarchicalCollective implements Collective {
     long whole = slice.count() - slice.count() % locals;
     Buffer.Slice even = slice.buffer().slice(slice.payload(), slice.from(), slice.from() + whole);
     Buffer.Slice rest = slice.buffer().slice(slice.payload(), slice.from() + whole, slice.to());
-    run(
+    calls.run(
         "all-reduce",
         Call.signature("all-reduce", slice),
         what,
@@ -105,7 +101,7 @@ public final class HierarchicalCollective implements Collective {
   public void reduceScatter(String what, Buffer.Slice slice) {
     RankSum.check(slice.payload());
     MemorySegment[] mine = ofCounterparts(slice);
-    run(
+    calls.run(
         "reduce-scatter",
         Call.signature("reduce-scatter", slice),
         what,
@@ -120,7 +116,7 @@ public final class HierarchicalCollective implements Collective {
   @Override
   public void allGather(String what, Buffer.Slice slice) {
     MemorySegment[] mine = ofCounterparts(slice);
-    run(
+    calls.run(
         "all-gather",
         Call.signature("all-gather", slice),
         what,
@@ -146,9 +142,9 @@ public final class HierarchicalCollective implements Collective {
     Parts.checkPair(from, into);
     MemorySegment[] out = Parts.equal(from.buffer().segment(), from, world());
     MemorySegment[] in = Parts.equal(into.buffer().segment(), into, world());
-    run(
+    calls.run(
         "all-to-all",
-        Call.signature(Call.signature("all-to-all", from) + " into", into),
+        Call.signature("all-to-all", from, into),
         what,
         () -> {
           long bytes = out[0].byteSize();
@@ -202,7 +198,7 @@ public final class HierarchicalCollective implements Collective {
   public void broadcast(String what, Buffer.Slice slice, int root) {
     Parts.checkRoot(root, world());
     String method = "broadcast from " + root;
-    run(
+    calls.run(
         method,
         Call.signature(method, slice),
         what,
@@ -216,22 +212,7 @@ public final class HierarchicalCollective implements Collective {
 
   @Override
   public void barrier(String what) {
-    run("barrier", "barrier", what, () -> local.barrier(what));
-  }
-
-  /**
-   * Counterparts meet before neighbours do: then a rank whose host lacks nobody learns from its
-   * neighbours whom they wait for elsewhere.
-   */
-  private void run(String method, String signature, String what, Runnable body) {
-    calls.run(
-        method,
-        signature,
-        what,
-        call -> {
-          calls.meeting(() -> across.meet(call));
-          body.run();
-        });
+    calls.run("barrier", "barrier", what, () -> local.barrier(what));
   }
 
   @Override

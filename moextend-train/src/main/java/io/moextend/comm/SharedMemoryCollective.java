@@ -42,11 +42,11 @@ public final class SharedMemoryCollective implements Collective {
     this.vigil = vigil;
     this.rank = place.local();
     this.world = place.locals();
-    this.calls = new Calls(ofCalls);
     SharedFile.checkFolder(folder);
     vigil.entered(0, "meeting in " + folder);
     this.control = new ControlPage(folder, place, vigil);
     vigil.left(0);
+    this.calls = new Calls(ofCalls, control::meet);
   }
 
   /**
@@ -85,9 +85,8 @@ public final class SharedMemoryCollective implements Collective {
   @MustBeClosed
   public Buffer buffer(String name, long bytes) {
     buffers.check(name, bytes);
-    String signature = "buffer " + name + " of " + bytes + " bytes";
     var shared = new Shared(name, bytes);
-    run("buffer", signature, name, shared::map);
+    run("buffer", Call.ofBuffer(name, bytes), name, shared::map);
     return buffers.add(shared);
   }
 
@@ -164,7 +163,7 @@ public final class SharedMemoryCollective implements Collective {
     Buffer.Slice mine = from.part(rank, world);
     run(
         "all-to-all",
-        Call.signature(Call.signature("all-to-all", from) + " into", into),
+        Call.signature("all-to-all", from, into),
         what,
         () -> {
           for (int k = 0; k < world; k++) {
@@ -192,7 +191,7 @@ public final class SharedMemoryCollective implements Collective {
 
   @Override
   public void barrier(String what) {
-    calls.run("barrier", "barrier", what, control::meet);
+    calls.run("barrier", "barrier", what, () -> {});
   }
 
   /** All come, each does its share, all are done. */
@@ -201,8 +200,7 @@ public final class SharedMemoryCollective implements Collective {
         method,
         signature,
         what,
-        call -> {
-          calls.meeting(() -> control.meet(call));
+        () -> {
           share.run();
           control.await();
         });

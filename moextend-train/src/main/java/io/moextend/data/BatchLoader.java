@@ -4,10 +4,8 @@ import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.data.SampleOrder.Position;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -30,7 +28,7 @@ public final class BatchLoader implements AutoCloseable {
   private final Share share;
   private final int ahead;
   private final ExecutorService workers;
-  private final Deque<Future<Batch>> coming = new ArrayDeque<>();
+  private final Deque<ComingBatch> coming = new ArrayDeque<>();
   private final SampleStream stream;
   private Position taken;
   private Position asked;
@@ -72,29 +70,13 @@ public final class BatchLoader implements AutoCloseable {
   public Batch next() {
     while (coming.size() < ahead) {
       int[] indexes = share.indexes(stream, asked);
-      coming.add(workers.submit(() -> source.batch(indexes)));
+      coming.add(ComingBatch.of(() -> source.batch(indexes), workers));
       asked = share.after(asked, order);
     }
-    Batch batch = wait(coming.element());
+    Batch batch = coming.element().await();
     coming.remove();
     taken = share.after(taken, order);
     return batch;
-  }
-
-  private static Batch wait(Future<Batch> future) {
-    try {
-      return future.get();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new DataException("stopped while waiting for data", e);
-    } catch (ExecutionException e) {
-      switch (e.getCause()) {
-        case DataException wrong -> throw new DataException(String.valueOf(wrong.getMessage()), e);
-        case Error error -> throw error;
-        case null, default ->
-            throw new IllegalStateException("making a batch failed: " + e.getCause(), e);
-      }
-    }
   }
 
   /**

@@ -149,10 +149,6 @@ public final class ShardedOptimizer implements Optimizer {
     return buffer;
   }
 
-  private List<Part> parts(Holding of) {
-    return layout.buckets().stream().flatMap(b -> of.parts(b).stream()).toList();
-  }
-
   private static Array weights(Part part) {
     Array data = part.slice().parameter().data();
     return data.reshape(data.size()).slice(part.offset(), part.offset() + part.to() - part.from());
@@ -247,37 +243,36 @@ public final class ShardedOptimizer implements Optimizer {
     if (conversation.rank() == 0) {
       to.numbers("step", steps.clone());
     }
-    for (Part part : parts(share)) {
-      write(to, "master", part, masters);
-      for (int i = 0; i < state.size(); i++) {
-        write(to, rule.stateNames().get(i), part, state.get(i));
-      }
-    }
-  }
-
-  private void write(StateWriter to, String kind, Part part, Array flat) {
-    to.piece(
-        kind + "." + part.slice().parameter().name(),
-        part.total(),
-        part.offset(),
-        held.of(flat, part, layout));
+    pieces(share, to::piece);
   }
 
   @Override
   public void load(StateReader from) {
     System.arraycopy(from.numbers("step", steps.length), 0, steps, 0, steps.length);
-    for (Part part : parts(held)) {
-      read(from, "master", part, masters);
-      for (int i = 0; i < state.size(); i++) {
-        read(from, rule.stateNames().get(i), part, state.get(i));
-      }
-    }
+    pieces(held, from::piece);
     publish(bucket -> {}, slice -> true);
     gradients.clear();
   }
 
-  private void read(StateReader from, String kind, Part part, Array flat) {
-    from.piece(
+  /** Where a piece of a saved tensor goes, or comes from. */
+  @FunctionalInterface
+  private interface Place {
+    void piece(String name, long total, long from, Array values);
+  }
+
+  private void pieces(Holding of, Place at) {
+    for (Bucket bucket : layout.buckets()) {
+      for (Part part : of.parts(bucket)) {
+        piece("master", part, masters, at);
+        for (int i = 0; i < state.size(); i++) {
+          piece(rule.stateNames().get(i), part, state.get(i), at);
+        }
+      }
+    }
+  }
+
+  private void piece(String kind, Part part, Array flat, Place at) {
+    at.piece(
         kind + "." + part.slice().parameter().name(),
         part.total(),
         part.offset(),

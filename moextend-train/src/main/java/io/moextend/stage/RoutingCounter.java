@@ -8,6 +8,7 @@ import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.data.Batch;
+import io.moextend.data.ComingBatch;
 import io.moextend.data.DataException;
 import io.moextend.data.FirstTurns;
 import io.moextend.model.Decoder;
@@ -16,10 +17,8 @@ import io.moextend.model.Routing;
 import io.moextend.model.Watch;
 import java.util.BitSet;
 import java.util.List;
-import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
-import java.util.concurrent.Future;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -90,12 +89,12 @@ public final class RoutingCounter {
     List<int[]> batches = texts.batches(rows);
     try (ExecutorService reader =
         Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("data").factory())) {
-      Future<Batch> coming = reader.submit(() -> texts.batch(batches.getFirst()));
+      var coming = ComingBatch.of(() -> texts.batch(batches.getFirst()), reader);
       for (int i = 0; i < batches.size(); i++) {
-        Batch batch = wait(coming);
+        Batch batch = coming.await();
         if (i + 1 < batches.size()) {
           int[] next = batches.get(i + 1);
-          coming = reader.submit(() -> texts.batch(next));
+          coming = ComingBatch.of(() -> texts.batch(next), reader);
         }
         listener.counted(batch.rows(), count(batch, census));
       }
@@ -162,21 +161,5 @@ public final class RoutingCounter {
       seen.set(t, batch.mask()[t] != 0);
     }
     return seen;
-  }
-
-  private static Batch wait(Future<Batch> coming) {
-    try {
-      return coming.get();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new DataException("stopped while waiting for data", e);
-    } catch (ExecutionException e) {
-      switch (e.getCause()) {
-        case DataException wrong -> throw new DataException(String.valueOf(wrong.getMessage()), e);
-        case Error error -> throw error;
-        case null, default ->
-            throw new IllegalStateException("making a batch failed: " + e.getCause(), e);
-      }
-    }
   }
 }

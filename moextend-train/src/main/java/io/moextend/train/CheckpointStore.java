@@ -2,6 +2,7 @@ package io.moextend.train;
 
 import io.moextend.checkpoint.AtomicFolder;
 import io.moextend.checkpoint.CheckpointException;
+import io.moextend.checkpoint.FolderTree;
 import io.moextend.config.ConfigException;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -125,7 +126,7 @@ public final class CheckpointStore {
     for (Path old : whole.subList(0, Math.max(0, surplus))) {
       Path going = old.resolveSibling(old.getFileName() + ".deleting");
       Files.move(old, going, StandardCopyOption.ATOMIC_MOVE);
-      delete(going);
+      new FolderTree(going).delete();
     }
   }
 
@@ -221,7 +222,7 @@ public final class CheckpointStore {
   private void sweepAlone() {
     try {
       for (Path leftover : matching(LEFTOVER)) {
-        delete(leftover);
+        new FolderTree(leftover).delete();
       }
     } catch (IOException e) {
       throw AtomicFolder.failure(output, e);
@@ -246,16 +247,6 @@ public final class CheckpointStore {
     }
     try (Stream<Path> entries = Files.list(output)) {
       return entries.filter(p -> name.matcher(p.getFileName().toString()).matches()).toList();
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    List<Path> inside;
-    try (Stream<Path> paths = Files.walk(folder)) {
-      inside = paths.sorted(Comparator.reverseOrder()).toList();
-    }
-    for (Path path : inside) {
-      Files.delete(path);
     }
   }
 }

@@ -21,6 +21,7 @@ public record DistributedSection(
     FrozenWeights frozen,
     Wire transport) {
   private static final int LEAST_BUCKET = 1024;
+  private static final int USUAL_BUCKET = 25 << 20;
 
   /** Types gradients travel as. */
   public enum GradientType {
@@ -62,6 +63,17 @@ public record DistributedSection(
       throw new ConfigException("distributed.zero_stage", zeroStage, "known are 0, 1, 2 and 3");
     }
     Section.requireAtLeast("distributed.bucket_bytes", bucketBytes, LEAST_BUCKET);
+  }
+
+  /** What a configuration that says nothing of it gets: {@code defaults.yaml}. */
+  public static DistributedSection usual() {
+    return usual(1, USUAL_BUCKET);
+  }
+
+  /** The rest as in {@link #usual()}. */
+  public static DistributedSection usual(int zeroStage, int bucketBytes) {
+    return new DistributedSection(
+        zeroStage, bucketBytes, GradientType.F32, FrozenWeights.AUTO, Wire.AUTO);
   }
 
   /** Whether frozen weights are sharded, {@code auto} resolved. */

@@ -14,9 +14,12 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.api.io.TempDir;
@@ -248,6 +251,37 @@ public abstract class CollectiveContract {
         heard.add(sequence + " left");
       }
     }
+  }
+
+  @ParameterizedTest
+  @MethodSource("several")
+  void inEveryCallWaitingForALateRankIsCountedAsThat(Wiring wiring) {
+    var entered = new AtomicLong();
+    List<Throwable> failures =
+        RankThreads.failures(
+            wiring,
+            folder,
+            rank -> LateRank.vigil(rank, entered),
+            collective -> {
+              var late = new LateRank(collective, entered);
+              late.comes();
+              try (Buffer buffer = collective.buffer("b", 4000)) {
+                late.assertCounted("buffer");
+                Buffer.Slice from = buffer.slice(Payload.F32, 0, 240);
+                Buffer.Slice into = buffer.slice(Payload.F32, 240, 480);
+                Map<String, Runnable> calls = new LinkedHashMap<>();
+                calls.put("barrier", () -> collective.barrier("x"));
+                calls.put("broadcast", () -> collective.broadcast("x", from, 0));
+                calls.put("all-to-all", () -> collective.allToAll("x", from, into));
+                calls.put("all-reduce", () -> collective.allReduce("x", from));
+                for (var call : calls.entrySet()) {
+                  late.comes();
+                  call.getValue().run();
+                  late.assertCounted(call.getKey());
+                }
+              }
+            });
+    assertThat(failures).containsOnlyNulls();
   }
 
   @ParameterizedTest

@@ -2,8 +2,8 @@ package io.moextend.comm;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import io.moextend.SmallDisk;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -12,7 +12,6 @@ import java.nio.file.attribute.PosixFilePermissions;
 import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
-import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -69,11 +68,8 @@ class SharedMemoryCollectiveTest {
 
   @Test
   void memoryThatRunsFullIsAnErrorAndNoSignal() throws Exception {
-    Path small = Files.createDirectory(folder.resolve("small"));
-    assumeTrue(
-        run("mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", small.toString()),
-        "NOT TESTED: full memory; mounting a tmpfs is not allowed to this user");
-    try {
+    try (var disk = SmallDisk.mountedAt(folder.resolve("small"))) {
+      Path small = disk.folder();
       var wiring = new Wiring("small memory", 1, 3, SharedMemoryCollectiveTest::joined);
       List<Throwable> failures =
           RankThreads.failures(
@@ -89,25 +85,10 @@ class SharedMemoryCollectiveTest {
           .noneMatch(Objects::isNull)
           .anySatisfy(e -> assertThat(e).hasMessageContaining("no room for the 600000 bytes"));
       assertThat(small).isEmptyDirectory();
-    } finally {
-      assertThat(run("umount", "-l", small.toString())).isTrue();
     }
   }
 
   private static Wiring.World joined(Path folder, Wiring wiring) {
     return (rank, vigil) -> new SharedMemoryCollective(folder, rank, wiring.world(), vigil);
-  }
-
-  private static boolean run(String... command) throws InterruptedException {
-    try {
-      Process process =
-          new ProcessBuilder(command)
-              .redirectErrorStream(true)
-              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
-              .start();
-      return process.waitFor(20, TimeUnit.SECONDS) && process.exitValue() == 0;
-    } catch (IOException e) {
-      return false; // there is no such command
-    }
   }
 }

@@ -1,18 +1,21 @@
 package io.moextend.train;
 
+import io.moextend.backend.Backend;
+import io.moextend.backend.BackendProvider;
+import io.moextend.backend.Backends;
 import io.moextend.comm.DirectCollective;
 import io.moextend.comm.InProcessTransport;
 import io.moextend.comm.Patience;
+import io.moextend.comm.device.Conversation;
+import io.moextend.comm.device.HostWire;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.function.Consumer;
 import java.util.stream.IntStream;
 
 /** Ranks that are threads of one process, over the real collectives. */
@@ -72,11 +75,11 @@ final class Ranks {
   private static <T> T live(
       InProcessTransport wire, Patience vigil, Work<T> work, CountDownLatch done) throws Exception {
     boolean counted = false;
-    try (ExecutorService wireThread = Executors.newSingleThreadExecutor();
+    try (Backend backend = Backends.open("cpu", new BackendProvider.Options(1, 0));
         var collective = new DirectCollective(wire, vigil);
-        var peers = new CollectivePeers(collective, on(wireThread))) {
+        var conversation = new Conversation(new HostWire(backend, collective))) {
       try {
-        return work.run(peers);
+        return work.run(new ConversationPeers(conversation));
       } finally {
         counted = true;
         done.countDown();
@@ -87,23 +90,5 @@ final class Ranks {
         done.countDown();
       }
     }
-  }
-
-  private static Consumer<Runnable> on(ExecutorService thread) {
-    return task -> {
-      try {
-        thread.submit((Callable<Void>) () -> ran(task)).get();
-      } catch (ExecutionException e) {
-        throw e.getCause() instanceof RuntimeException fault ? fault : new IllegalStateException(e);
-      } catch (InterruptedException e) {
-        throw new IllegalStateException(e);
-      }
-    };
-  }
-
-  @SuppressWarnings("NullAway") // a Callable of nothing
-  private static Void ran(Runnable task) {
-    task.run();
-    return null;
   }
 }

@@ -106,6 +106,7 @@ class TrainConfigTest {
     TrainConfig config = parse(LEAST);
     assertThat(config.optimizer().adamBeta2()).isEqualTo(0.999);
     assertThat(config.model().delta()).isNull();
+    assertThat(config.distributed()).isEqualTo(DistributedSection.usual());
     assertThat(parse(config.yaml())).isEqualTo(config);
     assertThat(config.yaml()).contains("adam_epsilon: 1.0E-8", "output_dir: out");
   }

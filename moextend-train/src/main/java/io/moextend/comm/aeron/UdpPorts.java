@@ -3,6 +3,7 @@ package io.moextend.comm.aeron;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.SocketOption;
 import java.net.StandardSocketOptions;
 import java.nio.channels.DatagramChannel;
 
@@ -45,19 +46,18 @@ public final class UdpPorts {
 
   /** Bytes the OS gives to a receiver that asks for {@code wanted}. */
   static int receiveBuffer(int wanted) {
-    try (DatagramChannel channel = DatagramChannel.open()) {
-      channel.setOption(StandardSocketOptions.SO_RCVBUF, wanted);
-      return channel.getOption(StandardSocketOptions.SO_RCVBUF);
-    } catch (IOException e) {
-      throw new AeronTransportException("cannot open a UDP socket: " + e.getMessage(), e);
-    }
+    return granted(StandardSocketOptions.SO_RCVBUF, wanted);
   }
 
   /** Bytes the OS gives to a sender that asks for {@code wanted}. */
   static int sendBuffer(int wanted) {
+    return granted(StandardSocketOptions.SO_SNDBUF, wanted);
+  }
+
+  private static int granted(SocketOption<Integer> option, int wanted) {
     try (DatagramChannel channel = DatagramChannel.open()) {
-      channel.setOption(StandardSocketOptions.SO_SNDBUF, wanted);
-      return channel.getOption(StandardSocketOptions.SO_SNDBUF);
+      channel.setOption(option, wanted);
+      return channel.getOption(option);
     } catch (IOException e) {
       throw new AeronTransportException("cannot open a UDP socket: " + e.getMessage(), e);
     }

@@ -1,4 +1,4 @@
-package io.moextend.cli;
+package io.moextend;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -8,13 +8,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.TimeUnit;
 
-/** A file system of one MiB, which is soon full. */
-record SmallDisk(Path folder) implements AutoCloseable {
+/** A file system of one MiB, this user's alone, which is soon full. */
+public record SmallDisk(Path folder) implements AutoCloseable {
   /** Skips the test, loudly, where this user may not mount one. */
-  static SmallDisk mountedAt(Path folder) throws IOException, InterruptedException {
+  public static SmallDisk mountedAt(Path folder) throws IOException, InterruptedException {
     Files.createDirectories(folder);
     assumeTrue(
-        run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder.toString()),
+        run("mount", "-t", "tmpfs", "-o", "size=1m,mode=700", "tmpfs", folder.toString()),
         "NOT TESTED: a disk that runs full; mounting a tmpfs is not allowed to this user");
     return new SmallDisk(folder);
   }
