@@ -57,7 +57,7 @@ public final class FreshParameters implements ParameterFactory {
     Array flat = data.reshape(data.size());
     RandomGenerator random =
         RandomGeneratorFactory.of("L64X128MixRandom").create(seed * 31 + name.hashCode());
-    int most = 1 << 20;
+    int most = 1 << 16;
     for (long from = 0; from < flat.size(); from += most) {
       float[] values = new float[(int) Math.min(most, flat.size() - from)];
       for (int i = 0; i < values.length; i++) {

@@ -153,7 +153,7 @@ public final class KernelProfile implements InvocationHandler {
     return switch (kernel) {
       case "product", "productTransposed" -> product(kernel, rows(a[1]), (Matrix) a[2]);
       case "groupedProduct", "groupedProductTransposed" ->
-          product(kernel, rows(a[1]), (Matrix) ((List<?>) a[3]).getFirst());
+          product(kernel, routed((Dispatch) a[2]), (Matrix) ((List<?>) a[3]).getFirst());
       case "weightGradient" -> gradient(kernel, rows(a[1]), a);
       case "groupedWeightGradient" -> {
         int[] offsets = target.toInts(((Dispatch) a[5]).offsets());
@@ -166,6 +166,11 @@ public final class KernelProfile implements InvocationHandler {
 
   private static long rows(Object array) {
     return ((Array) array).dim(0);
+  }
+
+  /** Rows that came from tokens. */
+  private static long routed(Dispatch dispatch) {
+    return (long) dispatch.tokens() * dispatch.topK();
   }
 
   private static Work product(String kernel, long rows, Matrix w) {

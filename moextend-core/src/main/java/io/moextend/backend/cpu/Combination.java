@@ -11,7 +11,7 @@ import org.jspecify.annotations.Nullable;
 /** The rows of each token put together again, by gathering: no two workers write one row. */
 final class Combination {
   private final CpuDevice cpu;
-  private final CpuArray source;
+  private final Dispatch dispatch;
   private final CpuArray slot;
   private final CpuArray rows;
   private final int tokens;
@@ -23,7 +23,7 @@ final class Combination {
    */
   Combination(CpuDevice cpu, Dispatch dispatch, Array rows) {
     this.cpu = cpu;
-    this.source = CpuArray.of(dispatch.source(), DType.I32);
+    this.dispatch = dispatch;
     this.slot = CpuArray.of(dispatch.slot(), DType.I32);
     this.rows = CpuArray.of(rows);
     this.rows.require("rows", dispatch.rows(), -1);
@@ -78,6 +78,7 @@ final class Combination {
             Floats.store(row, width, dRows, at);
           }
         });
+    CpuArray source = CpuArray.of(dispatch.source(), DType.I32);
     for (int r = 0; r < source.size(); r++) {
       if (source.intAt(r) < 0) {
         dRows.clear((long) r * width, width);
