@@ -79,14 +79,21 @@ public record CausalLoss(BalanceForm form, double coefficient) {
   public record Terms(Tensor total, Tensor languageModel, @Nullable Tensor aux) {}
 
   /**
+   * @param output of all rows, or of the labels' rows alone
    * @param balanceMask [T] U8, 0 where a token does not count for balance; null = all count
    */
   public Terms of(
       Tape tape, Decoder model, Decoder.Output output, Labels labels, @Nullable Array balanceMask) {
+    if (output.rows() != null && output.rows() != labels.rows()) {
+      throw new IllegalArgumentException("the model was asked for other rows than are labelled");
+    }
     Tensor lm =
         tape.scope(
             s -> {
-              Tensor hidden = Rows.gather(tape, output.hidden(), labels.rows());
+              Tensor hidden =
+                  output.rows() == null
+                      ? Rows.gather(tape, output.hidden(), labels.rows())
+                      : output.hidden();
               Tensor logits = model.logits(tape, hidden);
               return s.keep(
                   CrossEntropy.apply(tape, logits, labels.targets(), Math.max(1, labels.count())));

@@ -100,16 +100,26 @@ public final class Decoder implements Module, AutoCloseable {
   }
 
   /**
-   * @param hidden [T, hidden], after the last norm
-   * @param routings one for each mixture layer, in order
+   * @param hidden [T, hidden] after the last norm, or [R, hidden] of the rows that were asked for
+   * @param rows [R] I32, the rows that were asked for; null = all
+   * @param routings one for each mixture layer, in order, over all T tokens
    */
-  public record Output(Tensor hidden, List<Routing> routings) {}
+  public record Output(Tensor hidden, @Nullable Array rows, List<Routing> routings) {}
+
+  /** All rows of the last hidden state. */
+  public Output forward(Tape tape, ModelInput input, boolean checkpointing, Watch watch) {
+    return forward(tape, input, null, checkpointing, watch);
+  }
 
   /**
+   * @param rows [R] I32, the rows of the last hidden state that will be read, as a loss reads those
+   *     before labels alone; the last feed-forward network or its experts then run on these alone.
+   *     null = all
    * @param checkpointing true to keep only each layer's input and run layers again in the backward
    *     pass
    */
-  public Output forward(Tape tape, ModelInput input, boolean checkpointing, Watch watch) {
+  public Output forward(
+      Tape tape, ModelInput input, @Nullable Array rows, boolean checkpointing, Watch watch) {
     Tensor h = embed(tape, input, watch);
     watch.see("hidden_states.0", h.data());
     DecoderLayer.Context context = context(tape, input);
@@ -118,7 +128,14 @@ public final class Decoder implements Module, AutoCloseable {
       h = tape.milestone(h, i + 1);
       residency.enter(i);
       List<Tensor> outs =
-          layer(tape, layers.get(i), h, context, forced(input, routings.size()), checkpointing);
+          layer(
+              tape,
+              layers.get(i),
+              h,
+              context,
+              new DecoderLayer.Asked(
+                  forced(input, routings.size()), i == layers.size() - 1 ? rows : null),
+              checkpointing);
       h = outs.getFirst();
       if (outs.size() > 1) {
         routings.add(new Routing(i, outs.get(1), outs.get(2), outs.get(3).data()));
@@ -130,7 +147,7 @@ public final class Decoder implements Module, AutoCloseable {
     h = tape.milestone(h, layers.size() + 1);
     Tensor last = RmsNorm.apply(tape, h, norm, config.normEps());
     watch.see("hidden_states." + layers.size(), last.data());
-    return new Output(last, routings);
+    return new Output(last, rows, routings);
   }
 
   /**
@@ -145,15 +162,15 @@ public final class Decoder implements Module, AutoCloseable {
       DecoderLayer layer,
       Tensor x,
       DecoderLayer.Context context,
-      @Nullable Array forced,
+      DecoderLayer.Asked asked,
       boolean checkpointing) {
     if (checkpointing) {
       return tape.checkpoint(
-          List.of(x), (t, in) -> layer.forward(t, in.getFirst(), context, forced));
+          List.of(x), (t, in) -> layer.forward(t, in.getFirst(), context, asked));
     }
     return tape.scope(
         s -> {
-          List<Tensor> outs = layer.forward(tape, x, context, forced);
+          List<Tensor> outs = layer.forward(tape, x, context, asked);
           outs.forEach(s::keep);
           return outs;
         });

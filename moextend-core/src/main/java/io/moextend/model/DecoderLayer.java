@@ -12,10 +12,10 @@ import io.moextend.nn.SelfAttention;
 import io.moextend.nn.SwiGlu;
 import io.moextend.op.Add;
 import io.moextend.op.RmsNorm;
+import io.moextend.op.Rows;
 import io.moextend.op.SplitHeads.Rotation;
 import io.moextend.op.Weight;
 import io.moextend.op.Weighted;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -37,6 +37,14 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
   record Context(
       Attention shape, Rotation rotation, @Nullable Array keyMask, @Nullable Array vision) {}
 
+  /**
+   * What is asked of one layer of a pass.
+   *
+   * @param forced [T, k] I32, the choice of experts to replay, or null
+   * @param rows [R] I32, the rows of the result that will be read; null = all T
+   */
+  record Asked(@Nullable Array forced, @Nullable Array rows) {}
+
   private final Parameter inputNorm;
   private final SelfAttention attention;
   private final Parameter postNorm;
@@ -57,10 +65,10 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
   }
 
   /**
-   * @param forced the choice of experts to replay, or null
-   * @return the hidden state [T, H], and of a mixture the router's logits, probabilities and choice
+   * @return the hidden state [T, H], or [R, H] of the rows asked for; and of a mixture the router's
+   *     logits, probabilities and choice for all T
    */
-  List<Tensor> forward(Tape tape, Tensor x, Context context, @Nullable Array forced) {
+  List<Tensor> forward(Tape tape, Tensor x, Context context, Asked asked) {
     Tensor normed = RmsNorm.apply(tape, x, inputNorm, eps);
     Tensor h =
         Add.apply(
@@ -68,21 +76,28 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
             x,
             attention.forward(
                 tape, normed, context.shape(), context.rotation(), context.keyMask()));
-    Tensor inner = RmsNorm.apply(tape, h, postNorm, eps);
-    var outs = new ArrayList<Tensor>();
-    switch (feedForward) {
-      case FeedForward.Dense(SwiGlu network) ->
-          outs.add(Add.apply(tape, h, network.forward(tape, inner)));
-      case FeedForward.Mixture(MoeLayer layer) -> {
-        MoeLayer.Result result =
-            layer.forward(tape, new Router.Tokens(inner, context.vision(), forced));
-        outs.add(Add.apply(tape, h, result.hidden()));
-        outs.add(result.decision().logits());
-        outs.add(result.decision().probabilities());
-        outs.add(Tensor.constant(result.decision().chosen()));
+    return switch (feedForward) {
+      case FeedForward.Dense(SwiGlu network) -> {
+        Tensor read = read(tape, h, asked);
+        Tensor inner = RmsNorm.apply(tape, read, postNorm, eps);
+        yield List.of(Add.apply(tape, read, network.forward(tape, inner)));
       }
-    }
-    return outs;
+      case FeedForward.Mixture(MoeLayer layer) -> {
+        Tensor inner = RmsNorm.apply(tape, h, postNorm, eps);
+        MoeLayer.Result result =
+            layer.forward(
+                tape, new Router.Tokens(inner, context.vision(), asked.forced()), asked.rows());
+        yield List.of(
+            Add.apply(tape, read(tape, h, asked), result.hidden()),
+            result.decision().logits(),
+            result.decision().probabilities(),
+            Tensor.constant(result.decision().chosen()));
+      }
+    };
+  }
+
+  private static Tensor read(Tape tape, Tensor h, Asked asked) {
+    return asked.rows() == null ? h : Rows.gather(tape, h, asked.rows());
   }
 
   @Override

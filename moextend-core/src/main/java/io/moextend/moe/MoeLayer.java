@@ -1,5 +1,6 @@
 package io.moextend.moe;
 
+import io.moextend.array.Array;
 import io.moextend.autograd.Module;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
@@ -10,10 +11,12 @@ import io.moextend.nn.SwiGlu;
 import io.moextend.op.Activate;
 import io.moextend.op.GroupedProject;
 import io.moextend.op.Route;
+import io.moextend.op.Rows;
 import io.moextend.op.Weight;
 import io.moextend.op.Weighted;
 import java.util.List;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A router and its experts: route, rows to experts, the experts' products in one call each, rows
@@ -38,18 +41,34 @@ public final class MoeLayer implements Module, Weighted, AutoCloseable {
   }
 
   /**
-   * @param hidden [T, H]
+   * @param hidden [T, H], or [R, H] of the rows that were asked for
+   * @param decision for all T
    */
   public record Result(Tensor hidden, Router.Decision decision) {}
 
-  public Result forward(Tape tape, Router.Tokens tokens) {
+  /**
+   * @param asked [R] I32, the tokens whose result will be read: all are routed, the experts see
+   *     these; null = all
+   */
+  public Result forward(Tape tape, Router.Tokens tokens, @Nullable Array asked) {
     Router.Decision decision = router.route(tape, tokens);
-    Dispatch dispatch = tape.backend().dispatch(tape.arena(), decision.chosen(), router.experts());
-    Tensor rows = Route.permute(tape, tokens.hidden(), dispatch);
+    if (asked == null) {
+      return new Result(
+          experts(tape, tokens.hidden(), decision.chosen(), decision.weights()), decision);
+    }
+    Tensor hidden = Rows.gather(tape, tokens.hidden(), asked);
+    Array chosen = tape.backend().gatherRows(tape.arena(), decision.chosen(), asked);
+    Tensor weights = Rows.gather(tape, decision.weights(), asked);
+    return new Result(experts(tape, hidden, chosen, weights), decision);
+  }
+
+  private Tensor experts(Tape tape, Tensor hidden, Array chosen, Tensor weights) {
+    Dispatch dispatch = tape.backend().dispatch(tape.arena(), chosen, router.experts());
+    Tensor rows = Route.permute(tape, hidden, dispatch);
     Tensor gateUp = GroupedProject.apply(tape, rows, dispatch, gateUps);
     Tensor inner = Activate.gated(tape, Activation.SILU, gateUp);
     Tensor outs = GroupedProject.apply(tape, inner, dispatch, downs);
-    return new Result(Route.combine(tape, outs, decision.weights(), dispatch), decision);
+    return Route.combine(tape, outs, weights, dispatch);
   }
 
   @Override

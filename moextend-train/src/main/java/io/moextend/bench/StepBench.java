@@ -107,14 +107,10 @@ public final class StepBench implements AutoCloseable {
               mask,
               new ModelInput.Images.Features(features, slots(step)),
               List.of());
-      Decoder.Output output = model.forward(tape, input, checkpointing, Watch.NONE);
-      CausalLoss.Terms terms =
-          loss.of(
-              tape,
-              model,
-              output,
-              CausalLoss.Labels.of(backend, step, labels, size.sequence()),
-              mask.reshape(size.tokens()));
+      CausalLoss.Labels labelled = CausalLoss.Labels.of(backend, step, labels, size.sequence());
+      Decoder.Output output =
+          model.forward(tape, input, labelled.rows(), checkpointing, Watch.NONE);
+      CausalLoss.Terms terms = loss.of(tape, model, output, labelled, mask.reshape(size.tokens()));
       Array d = step.allocate(terms.total().data().dtype(), 1);
       backend.fillInto(d, scale);
       double value = backend.toDouble(terms.total().data());

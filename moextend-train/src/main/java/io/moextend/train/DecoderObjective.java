@@ -69,7 +69,8 @@ public final class DecoderObjective implements Objective<Batch> {
   }
 
   private CausalLoss.Terms forward(Tape tape, BatchOnDevice on) {
-    Decoder.Output output = model.forward(tape, on.input(), checkpointing, Watch.NONE);
+    Decoder.Output output =
+        model.forward(tape, on.input(), on.labels().rows(), checkpointing, Watch.NONE);
     return loss.of(tape, model, output, on.labels(), on.counted());
   }
 

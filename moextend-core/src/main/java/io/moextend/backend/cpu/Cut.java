@@ -36,20 +36,31 @@ record Cut(int rows, int columns) {
    */
   record Panel(int first, int columns, List<Factor> factors) {}
 
-  static Cut of(int rows, int width) {
-    int height = LARGEST;
-    int columns = LARGEST;
-    while (columns > SMALLEST
-        && (long) Math.ceilDiv(rows, height) * Math.ceilDiv(width, columns) < ENOUGH) {
-      columns /= 2;
-      height = columns;
+  /**
+   * @param offsets where each group's rows begin, and the end
+   * @param width columns of the result
+   */
+  static Cut of(int[] offsets, int width) {
+    int size = LARGEST;
+    while (size > SMALLEST && tasks(offsets, width, size) < ENOUGH) {
+      size /= 2;
     }
-    return new Cut(height, columns);
+    return new Cut(size, size);
   }
 
-  /** How many of {@code left} rows the next block takes. */
+  private static long tasks(int[] offsets, int width, int size) {
+    long blocks = 0;
+    for (int g = 0; g + 1 < offsets.length; g++) {
+      blocks += Math.ceilDiv(offsets[g + 1] - offsets[g], size);
+    }
+    return blocks * Math.ceilDiv(width, size);
+  }
+
+  /** How many of a group's last {@code left} rows the next block takes: all blocks are alike. */
   int block(int left) {
-    int most = Math.min(left, rows);
+    int each = Math.ceilDiv(left, Math.ceilDiv(left, rows));
+    int even = Math.ceilDiv(each, Gemm.ROW_STEP) * Gemm.ROW_STEP;
+    int most = Math.min(left, even);
     return most <= ANY_NUMBER ? most : most - most % Gemm.ROW_STEP;
   }
 

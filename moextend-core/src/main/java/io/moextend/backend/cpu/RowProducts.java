@@ -48,7 +48,7 @@ final class RowProducts {
    * @param weights each group's
    */
   void run(int[] offsets, List<PlainMatrix> weights) {
-    Cut cut = Cut.of(offsets[offsets.length - 1], width);
+    Cut cut = Cut.of(offsets, width);
     var tasks = new ArrayList<Task>();
     for (int g = 0; g < weights.size(); g++) {
       if (offsets[g + 1] > offsets[g]) {
