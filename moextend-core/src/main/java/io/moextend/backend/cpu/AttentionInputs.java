@@ -3,15 +3,19 @@ package io.moextend.backend.cpu;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels.Attention;
-import java.util.Arrays;
+import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
-/** The checked inputs of attention, and which block of queries sees which block of keys. */
+/** The checked inputs of attention, how queries and keys are cut, and which see which. */
 final class AttentionInputs {
-  /** Keys of a block: whole vectors of any width. */
-  static final int KEYS = 64;
+  /** Keys of a block at most. */
+  static final int KEYS = 256;
 
-  private static final int QUERIES = 64;
+  /** Keys of a block are a multiple of this: whole vectors of any width, and few shapes. */
+  private static final int STEP = 64;
+
+  /** Heads of a block at most. */
+  private static final int HEADS = 4;
 
   final Attention shape;
   final CpuArray q;
@@ -45,21 +49,56 @@ final class AttentionInputs {
     return q.dtype();
   }
 
-  /** Queries of a block: fewer where there are few, as in generation. */
+  /** What a score is multiplied by to be an exponent of 2. */
+  float factor() {
+    return (float) (shape.scale() / Math.log(2));
+  }
+
+  /** Floats of a row of sums in scratch memory. */
+  int sumWidth() {
+    return Floats.padded(shape.headSize());
+  }
+
+  /** Blocks of heads that read one head of k and v. */
+  int stacks() {
+    return Math.ceilDiv(group(), HEADS);
+  }
+
+  /** Queries of a block: fewer where there are few, more where heads do not share their keys. */
   int blockQueries() {
-    return shape.queries() <= RowBlocks.SMALLEST ? RowBlocks.SMALLEST : QUERIES;
+    int queries = shape.queries();
+    int full = stackHeads() == 1 ? 128 : 64;
+    return queries <= 16 ? 16 : queries <= 32 ? 32 : queries <= 64 ? 64 : full;
   }
 
   int queryBlocks() {
-    return (shape.queries() + blockQueries() - 1) / blockQueries();
+    return Math.ceilDiv(shape.queries(), blockQueries());
   }
 
-  int keyBlocks() {
-    return (shape.keys() + KEYS - 1) / KEYS;
+  /**
+   * @param stack counts the stacks of all key heads
+   * @param index of the block of queries
+   */
+  QueryBlock block(int batch, int stack, int index) {
+    int within = stack % stacks() * stackHeads();
+    int keyHead = stack / stacks();
+    int first = index * blockQueries();
+    return new QueryBlock(
+        batch,
+        keyHead,
+        keyHead * group() + within,
+        Math.min(stackHeads(), group() - within),
+        first,
+        Math.min(blockQueries(), shape.queries() - first),
+        blockQueries());
+  }
+
+  private int stackHeads() {
+    return Math.ceilDiv(group(), stacks());
   }
 
   /** Heads of q that read one head of k. */
-  int group() {
+  private int group() {
     return shape.queryHeads() / shape.keyHeads();
   }
 
@@ -75,105 +114,112 @@ final class AttentionInputs {
     return shape.causal() ? Math.clamp(own, 0, shape.keys()) : shape.keys();
   }
 
-  /** True where some query of the block may see some key of the block. */
-  boolean meets(int firstQuery, int keyBlock) {
-    int lastQuery = Math.min(shape.queries(), firstQuery + blockQueries()) - 1;
-    return firstKey(firstQuery) < Math.min(shape.keys(), (keyBlock + 1) * KEYS)
-        && endKey(lastQuery) > keyBlock * KEYS;
+  /** The first key some query of the block may see, on whole steps. */
+  int firstKey(QueryBlock block) {
+    return firstKey(block.first()) / STEP * STEP;
   }
 
-  /** Where a block of one head's rows lies, with the distance of rows in elements. */
+  /** One past the last key some query of the block may see. */
+  int endKey(QueryBlock block) {
+    return endKey(block.first() + block.queries() - 1);
+  }
+
+  /** Keys of a product that begins with a key, padding included. */
+  int keysFrom(int first, int end) {
+    return Math.min(KEYS, padded(end - first));
+  }
+
+  /** A number of keys rounded up to whole steps. */
+  static int padded(int keys) {
+    return Math.ceilDiv(keys, STEP) * STEP;
+  }
+
+  /** Where rows lie, with their distance in elements. */
   record Rows(long address, int stride) {}
 
-  /**
-   * A block of rows of one head: in place where it is whole, else a copy padded with zero rows.
-   *
-   * @param first row of the array
-   * @param rows how many there are
-   * @param wanted how many a block has
-   */
-  Rows rows(Lane lane, int slot, CpuArray from, long first, int rows, int wanted, int head) {
+  /** A head's rows for {@code n} keys: in place where there are so many, else padded with zeros. */
+  Rows keys(Lane lane, int slot, CpuArray from, QueryBlock block, int first, int n) {
     int stride = CpuDevice.count(from.dim(1));
-    long address = from.address(first * stride + (long) head * shape.headSize());
-    if (rows == wanted) {
+    long row = (long) block.batch() * shape.keys() + first;
+    long address = from.address(row * stride + (long) block.keyHead() * shape.headSize());
+    int rows = Math.min(n, shape.keys() - first);
+    if (rows == n) {
       return new Rows(address, stride);
     }
     int width = from.dtype().bytes();
     long line = (long) shape.headSize() * width;
-    long to = lane.scratch(slot, wanted * line);
-    for (int r = 0; r < rows; r++) {
-      Bytes.copy(address + (long) r * stride * width, to + r * line, line);
-    }
-    Bytes.clear(to + rows * line, (wanted - rows) * line);
+    long to = lane.scratch(slot, n * line);
+    HeadRows.gather(address, (long) stride * width, rows, line, to);
+    Bytes.clear(to + rows * line, (n - rows) * line);
     return new Rows(to, shape.headSize());
   }
 
-  /** 0 or -∞ for each key of a block, or null where all are seen. */
-  float @Nullable [] hidden(Lane lane, int slot, int batch, int keyBlock) {
-    if (keyMask == null) {
-      return null;
+  /** The rows of a block, from q or what is shaped so: in place or stacked, padded with zeros. */
+  Rows queries(Lane lane, int slot, CpuArray from, QueryBlock block) {
+    int stride = CpuDevice.count(from.dim(1));
+    long address = from.address(queryAt(block, 0, 0));
+    if (block.heads() == 1 && block.queries() == block.padded()) {
+      return new Rows(address, stride);
     }
-    float[] hidden = lane.floats(slot, KEYS);
-    int first = keyBlock * KEYS;
-    int n = Math.min(KEYS, shape.keys() - first);
+    int width = from.dtype().bytes();
+    long line = (long) shape.headSize() * width;
+    long to = lane.scratch(slot, block.rows() * line);
+    for (int h = 0; h < block.heads(); h++) {
+      long head = to + h * block.padded() * line;
+      HeadRows.gather(address + h * line, (long) stride * width, block.queries(), line, head);
+      int missing = block.padded() - block.queries();
+      Bytes.clear(head + block.queries() * line, missing * line);
+    }
+    return new Rows(to, shape.headSize());
+  }
+
+  /** The element where a query's row of a head begins in q and what is shaped so. */
+  long queryAt(QueryBlock block, int head, int query) {
+    long row = (long) block.batch() * shape.queries() + block.first() + query;
+    return (row * shape.queryHeads() + block.head() + head) * shape.headSize();
+  }
+
+  /** The element of a query of a head in logSumExp. */
+  long logAt(QueryBlock block, int head, int query) {
+    long heads = (long) block.batch() * shape.queryHeads() + block.head() + head;
+    return heads * shape.queries() + block.first() + query;
+  }
+
+  /** The element where a query's bias begins. */
+  long biasAt(QueryBlock block, int head, int query, int firstKey) {
+    long row = (long) (block.head() + head) * shape.queries() + block.first() + query;
+    return row * shape.keys() + firstKey;
+  }
+
+  /** True where the mask leaves no key of these. */
+  boolean allHidden(QueryBlock block, int first, int n) {
+    return keyMask != null && seen(block, first, n) == 0;
+  }
+
+  /** Address of 0 or -∞ for each of n keys; 0 where none is hidden. */
+  long hidden(Lane lane, int slot, QueryBlock block, int first, int n) {
+    int there = Math.min(n, shape.keys() - first);
+    if (keyMask == null || seen(block, first, n) == there) {
+      return 0;
+    }
+    long to = lane.scratch(slot, 4L * KEYS);
     for (int j = 0; j < n; j++) {
-      boolean seen = keyMask.byteAt((long) batch * shape.keys() + first + j) != 0;
-      hidden[j] = seen ? 0 : Float.NEGATIVE_INFINITY;
+      boolean seen = j < there && maskAt(block, first + j) != 0;
+      CpuArray.ALL.set(
+          ValueLayout.JAVA_FLOAT_UNALIGNED, to + 4L * j, seen ? 0 : Float.NEGATIVE_INFINITY);
     }
-    Arrays.fill(hidden, n, KEYS, Float.NEGATIVE_INFINITY);
-    return hidden;
+    return to;
   }
 
-  /** Where the bias of a query begins for a block of keys; 0 = there is none. */
-  long biasAt(int head, int query, int keyBlock) {
-    return bias == null
-        ? 0
-        : bias.address(
-            ((long) head * shape.queries() + query) * shape.keys() + (long) keyBlock * KEYS);
+  private int seen(QueryBlock block, int first, int n) {
+    int seen = 0;
+    for (int j = first; j < Math.min(first + n, shape.keys()); j++) {
+      seen += maskAt(block, j) != 0 ? 1 : 0;
+    }
+    return seen;
   }
 
-  /** scores [queries, KEYS] = rows of q · rows of k, transposed. */
-  Gemm.Shape scores(Rows queries, Rows keys) {
-    return new Gemm.Shape(
-        blockQueries(),
-        shape.headSize(),
-        KEYS,
-        type(),
-        DType.F32,
-        new Gemm.Layout(queries.stride, 1),
-        new Gemm.Layout(1, keys.stride),
-        KEYS,
-        false,
-        false);
-  }
-
-  /** sums [queries, headSize] += weights [queries, KEYS] · rows of k or v. */
-  Gemm.Shape overKeys(Rows keys) {
-    return new Gemm.Shape(
-        blockQueries(),
-        KEYS,
-        shape.headSize(),
-        type(),
-        DType.F32,
-        new Gemm.Layout(KEYS, 1),
-        new Gemm.Layout(keys.stride, 1),
-        shape.headSize(),
-        false,
-        true);
-  }
-
-  /** sums [KEYS, headSize] += weights [queries, KEYS], transposed · rows of q or dOut. */
-  Gemm.Shape overQueries(Rows queries) {
-    return new Gemm.Shape(
-        KEYS,
-        blockQueries(),
-        shape.headSize(),
-        type(),
-        DType.F32,
-        new Gemm.Layout(1, KEYS),
-        new Gemm.Layout(queries.stride, 1),
-        shape.headSize(),
-        false,
-        true);
+  private byte maskAt(QueryBlock block, int key) {
+    return keyMask == null ? 1 : keyMask.byteAt((long) block.batch() * shape.keys() + key);
   }
 }

@@ -2,100 +2,164 @@ package io.moextend.backend.cpu;
 
 import io.moextend.array.DType;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorMask;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
-import org.jspecify.annotations.Nullable;
 
-/** One query's scores with a block of keys, in scratch memory: whole vectors, no tails. */
+/**
+ * One query's scores with a block of keys, in scratch memory. Scores are F32; what becomes of them
+ * takes their place in the type of the inputs, from the row's start on: no vector is written before
+ * it was read. Kernels take whole vectors; {@link #hide} sees to those at the ends.
+ *
+ * <p>Exponentials are to the base 2: what scales a score has the factor log2 e in it.
+ */
 final class ScoreRow {
   private static final VectorSpecies<Float> SPECIES = Floats.SPECIES;
   private static final int LANES = Floats.LANES;
-  private static final int KEYS = AttentionInputs.KEYS;
   private static final MemorySegment ALL = CpuArray.ALL;
   private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
-  private static final float HIDDEN = Float.NEGATIVE_INFINITY;
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
 
   private ScoreRow() {}
 
-  /**
-   * Scales, adds the bias and hides what is not to be seen.
-   *
-   * @param row address of KEYS F32 scores, replaced
-   * @param from first key of the block that is seen
-   * @param until one past the last
-   * @param bias address, 0 = none; read from {@code from} to {@code until} alone
-   * @return the largest; -∞ where nothing is seen
-   */
-  static float prepare(
-      long row, float scale, int from, int until, long bias, float @Nullable [] hidden) {
-    FloatVector max = FloatVector.broadcast(SPECIES, HIDDEN);
-    for (int i = 0; i < KEYS; i += LANES) {
-      FloatVector s = load(row, i).mul(scale);
-      if (bias != 0 || i < from || i + LANES > until) {
-        VectorMask<Float> seen = seen(i, from, until);
-        if (bias != 0) {
-          s = s.add(FloatVector.fromMemorySegment(SPECIES, ALL, bias + 4L * i, ORDER, seen));
-        }
-        s = FloatVector.broadcast(SPECIES, HIDDEN).blend(s, seen);
-      }
-      if (hidden != null) {
-        s = s.add(VectorMath.at(hidden, i));
-      }
-      s.intoMemorySegment(ALL, row + 4L * i, ORDER);
-      max = VectorMath.larger(max, s);
-    }
-    return max.reduceLanes(VectorOperators.MAX);
+  /** Where the vector a key lies in begins. */
+  static int down(int key) {
+    return key & -LANES;
   }
 
-  /** Writes e^(score - shift) as {@code type}; returns the sum before rounding. */
-  static float exponentials(long row, float shift, DType type, long to) {
-    FloatVector sum = FloatVector.zero(SPECIES);
-    for (int i = 0; i < KEYS; i += LANES) {
-      FloatVector e = VectorMath.exp(load(row, i).sub(shift));
+  /** Where the first vector at or after a key begins. */
+  static int up(int key) {
+    return (key + LANES - 1) & -LANES;
+  }
+
+  /**
+   * Hides the keys before {@code from} and from {@code until} on that share a vector with others.
+   */
+  static void hide(long row, int from, int until) {
+    for (int i = down(from); i < from; i++) {
+      ALL.set(FLOAT, row + 4L * i, Float.NEGATIVE_INFINITY);
+    }
+    for (int i = until; i < up(until); i++) {
+      ALL.set(FLOAT, row + 4L * i, Float.NEGATIVE_INFINITY);
+    }
+  }
+
+  /**
+   * score = factor·score + log2 e·bias + hidden.
+   *
+   * @param bias address of the block's first key, 0 = none; read from {@code from} to {@code until}
+   * @param hidden address of 0 or -∞ for each key, 0 = none
+   */
+  static void add(long row, int from, int until, float factor, long bias, long hidden) {
+    for (int i = down(from); i < until; i += LANES) {
+      FloatVector s = load(row, i).mul(factor);
+      if (bias != 0) {
+        FloatVector b =
+            FloatVector.fromMemorySegment(SPECIES, ALL, bias + 4L * i, ORDER, seen(i, from, until));
+        s = b.fma(set(VectorMath.LOG2_E), s);
+      }
+      if (hidden != 0) {
+        s = s.add(load(hidden, i));
+      }
+      store(s, row, i);
+    }
+  }
+
+  /** The largest score. */
+  static float max(long row, int from, int until) {
+    FloatVector max = set(Float.NEGATIVE_INFINITY);
+    for (int i = from; i < until; i += LANES) {
+      max = VectorMath.larger(max, load(row, i));
+    }
+    return VectorMath.largest(max);
+  }
+
+  /**
+   * score becomes 2^(factor·score - shift) in {@code type}.
+   *
+   * @param sums address of a vector the exponentials are added to, before rounding
+   */
+  static void exponentials(
+      long row, int from, int until, float factor, float shift, DType type, long sums) {
+    if (type == DType.BF16) {
+      narrowExponentials(row, from, until, factor, shift, sums);
+    } else {
+      wideExponentials(row, from, until, factor, shift, sums);
+    }
+  }
+
+  private static void narrowExponentials(
+      long row, int from, int until, float factor, float shift, long sums) {
+    FloatVector scale = set(factor);
+    FloatVector base = set(-shift);
+    FloatVector sum = load(sums, 0);
+    for (int i = from; i < until; i += LANES) {
+      FloatVector e = VectorMath.exp2(load(row, i).fma(scale, base));
       sum = sum.add(e);
-      store(e, type, to, i);
+      Floats.narrowNumber(e, row + 2L * i);
     }
-    return VectorMath.total(sum);
+    store(sum, sums, 0);
   }
 
-  /**
-   * With p = e^(score - logSumExp), writes p and scale·p·(dP - delta) as {@code type}.
-   *
-   * @param dP address of KEYS F32; where {@code bias} is asked for it becomes p·(dP - delta)
-   */
-  static void gradients(
-      long row,
-      float logSumExp,
-      long dP,
-      float delta,
-      float scale,
-      DType type,
-      long p,
-      long dS,
-      boolean bias) {
-    for (int i = 0; i < KEYS; i += LANES) {
-      FloatVector e = VectorMath.exp(load(row, i).sub(logSumExp));
-      FloatVector d = load(dP, i).sub(delta).mul(e);
-      store(e, type, p, i);
-      store(d.mul(scale), type, dS, i);
-      if (bias) {
-        d.intoMemorySegment(ALL, dP + 4L * i, ORDER);
-      }
+  private static void wideExponentials(
+      long row, int from, int until, float factor, float shift, long sums) {
+    FloatVector scale = set(factor);
+    FloatVector base = set(shift);
+    FloatVector sum = load(sums, 0);
+    for (int i = from; i < until; i += LANES) {
+      // rounded as the largest was, whose weight is then exactly 1
+      FloatVector e = VectorMath.exp2(load(row, i).mul(scale).sub(base));
+      sum = sum.add(e);
+      store(e, row, i);
+    }
+    store(sum, sums, 0);
+  }
+
+  /** What a row's gradients are made of: p = 2^(factor·score - shift), dS = p·(dP - delta). */
+  record Slope(float factor, float shift, float delta) {}
+
+  /** score becomes p and dP becomes dS, both in {@code type}. */
+  static void gradients(long row, long dP, int from, int until, Slope slope, DType type) {
+    if (type == DType.BF16) {
+      narrowGradients(row, dP, from, until, slope);
+    } else {
+      wideGradients(row, dP, from, until, slope);
     }
   }
 
-  /** into[from, until) += what[from, until). */
-  static void add(long into, long what, int from, int until) {
-    for (int i = 0; i < KEYS; i += LANES) {
+  private static void narrowGradients(long row, long dP, int from, int until, Slope slope) {
+    FloatVector factor = set(slope.factor);
+    FloatVector base = set(-slope.shift);
+    FloatVector delta = set(slope.delta);
+    for (int i = from; i < until; i += LANES) {
+      FloatVector p = VectorMath.exp2(load(row, i).fma(factor, base));
+      Floats.narrowNumber(p, row + 2L * i);
+      Floats.narrowNumber(load(dP, i).sub(delta).mul(p), dP + 2L * i);
+    }
+  }
+
+  private static void wideGradients(long row, long dP, int from, int until, Slope slope) {
+    FloatVector factor = set(slope.factor);
+    FloatVector base = set(-slope.shift);
+    FloatVector delta = set(slope.delta);
+    for (int i = from; i < until; i += LANES) {
+      FloatVector p = VectorMath.exp2(load(row, i).fma(factor, base));
+      store(p, row, i);
+      store(load(dP, i).sub(delta).mul(p), dP, i);
+    }
+  }
+
+  /** bias += p·(dP - delta), scores and dP as they are before {@link #gradients}. */
+  static void addTo(long bias, long row, long dP, int from, int until, Slope slope) {
+    for (int i = down(from); i < until; i += LANES) {
       VectorMask<Float> seen = seen(i, from, until);
-      if (seen.anyTrue()) {
-        FloatVector.fromMemorySegment(SPECIES, ALL, into + 4L * i, ORDER, seen)
-            .add(load(what, i))
-            .intoMemorySegment(ALL, into + 4L * i, ORDER, seen);
-      }
+      FloatVector p = VectorMath.exp2(load(row, i).mul(slope.factor).sub(slope.shift));
+      FloatVector.fromMemorySegment(SPECIES, ALL, bias + 4L * i, ORDER, seen)
+          .add(load(dP, i).sub(slope.delta).mul(p))
+          .intoMemorySegment(ALL, bias + 4L * i, ORDER, seen);
     }
   }
 
@@ -103,15 +167,15 @@ final class ScoreRow {
     return SPECIES.indexInRange(i, until).andNot(SPECIES.indexInRange(i, from));
   }
 
+  private static FloatVector set(float value) {
+    return FloatVector.broadcast(SPECIES, value);
+  }
+
   private static FloatVector load(long row, int i) {
     return FloatVector.fromMemorySegment(SPECIES, ALL, row + 4L * i, ORDER);
   }
 
-  private static void store(FloatVector x, DType type, long to, int i) {
-    if (type == DType.BF16) {
-      Floats.narrow(x, to + 2L * i);
-    } else {
-      x.intoMemorySegment(ALL, to + 4L * i, ORDER);
-    }
+  private static void store(FloatVector x, long row, int i) {
+    x.intoMemorySegment(ALL, row + 4L * i, ORDER);
   }
 }

@@ -1,0 +1,67 @@
+package io.moextend.backend.cpu;
+
+import io.moextend.array.DType;
+import io.moextend.backend.cpu.AttentionInputs.Rows;
+import io.moextend.backend.cpu.Gemm.Layout.Plain;
+
+/**
+ * The products of a tile of scores, [rows, keys] in scratch memory. A row of the tile begins every
+ * {@link #ROW} bytes, be it of F32 scores or of what took their place.
+ *
+ * @param type of q, k, v and what takes the place of scores
+ */
+record AttentionProducts(DType type, int headSize, int sumWidth) {
+  /** Bytes from row to row of a tile. */
+  static final long ROW = 4L * AttentionInputs.KEYS;
+
+  /** tile [rows, keys] = queries · keysᵀ. */
+  void scores(Gemm gemm, Rows queries, int rows, Rows keys, int n, long tile) {
+    var shape =
+        new Gemm.Shape(
+            rows,
+            headSize,
+            n,
+            type,
+            DType.F32,
+            new Plain(queries.stride(), 1),
+            new Plain(1, keys.stride()),
+            AttentionInputs.KEYS,
+            false,
+            false);
+    gemm.multiply(shape, queries.address(), keys.address(), 0, tile);
+  }
+
+  /** sums [rows, headSize] += tile [rows, keys] · keys. */
+  void overKeys(Gemm gemm, long tile, int rows, Rows keys, int n, long sums) {
+    var shape =
+        new Gemm.Shape(
+            rows,
+            n,
+            headSize,
+            type,
+            DType.F32,
+            new Plain(ROW / type.bytes(), 1),
+            new Plain(keys.stride(), 1),
+            sumWidth,
+            false,
+            true);
+    gemm.multiply(shape, tile, keys.address(), 0, sums);
+  }
+
+  /** sums [keys, headSize] += tile [rows, keys]ᵀ · queries. */
+  void overQueries(Gemm gemm, long tile, int rows, Rows queries, int n, long sums) {
+    var shape =
+        new Gemm.Shape(
+            n,
+            rows,
+            headSize,
+            type,
+            DType.F32,
+            new Plain(1, ROW / type.bytes()),
+            new Plain(queries.stride(), 1),
+            sumWidth,
+            false,
+            true);
+    gemm.multiply(shape, tile, queries.address(), 0, sums);
+  }
+}
