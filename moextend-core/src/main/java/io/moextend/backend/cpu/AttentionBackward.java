@@ -6,6 +6,7 @@ import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels.Attended;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.backend.AttentionKernels.AttentionGradients;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -56,17 +57,16 @@ final class AttentionBackward {
     }
     try (var sums = new KeyGradients(cpu, in)) {
       int stacks = shape.keyHeads() * in.stacks();
-      int cuts = sums.cuts().size();
       int together = wantBias ? shape.batch() : 1;
+      int pairs = shape.batch() / Math.max(1, together) * stacks;
       cpu.workers()
           .run(
-              shape.batch() / Math.max(1, together) * stacks * cuts,
+              pairs * sums.cuts().size(),
               (lane, i) -> {
-                // the last first: where causal, its queries see the most keys
-                KeyGradients.Cut cut = sums.cuts().get(cuts - 1 - i % cuts);
-                int first = i / cuts / stacks * together;
+                KeyGradients.Cut cut = sums.cuts().get(i / pairs);
+                int first = i % pairs / stacks * together;
                 for (int batch = first; batch < first + together; batch++) {
-                  run(lane, batch, i / cuts % stacks, cut, sums, dQ, dBias);
+                  run(lane, batch, i % stacks, cut, sums, dQ, dBias);
                 }
               });
       sums.sumTo(dK, dV);
@@ -96,7 +96,6 @@ final class AttentionBackward {
     private final QueryBlock block;
     private final @Nullable CpuArray dBias;
     private final int width = in.sumWidth();
-    private final float factor = in.factor();
     private final long scores;
     private final long dScores;
     private final long dQueries;
@@ -107,123 +106,75 @@ final class AttentionBackward {
       this.lane = lane;
       this.block = block;
       this.dBias = dBias;
-      scores = lane.scratch(SCORES, block.rows() * AttentionProducts.ROW);
-      dScores = lane.scratch(D_SCORES, block.rows() * AttentionProducts.ROW);
+      scores = lane.scratch(SCORES, block.rows() * ScoreTile.ROW);
+      dScores = lane.scratch(D_SCORES, block.rows() * ScoreTile.ROW);
       dQueries = lane.scratch(SUMS, 4L * block.rows() * width);
       shift = lane.floats(0, block.rows());
       delta = lane.floats(1, block.rows());
     }
 
     void run(long dKeys, long dValues, CpuArray dQ) {
-      var q = in.queries(lane, QUERIES, in.q, block);
-      var outer = in.queries(lane, OUTER, dOut, block);
+      var q = in.queryRows(lane, QUERIES, in.q, block);
+      var outer = in.queryRows(lane, OUTER, dOut, block);
       Bytes.clear(dQueries, 4L * block.rows() * width);
-      forRows(this::prepare);
+      Arrays.fill(shift, 0, block.rows(), Float.NEGATIVE_INFINITY);
+      for (int h = 0; h < block.heads(); h++) {
+        prepare(h);
+      }
       int end = in.endKey(block);
       for (int first = in.firstKey(block); first < end; first += AttentionInputs.KEYS) {
-        int n = in.keysFrom(first, end);
-        if (!in.allHidden(block, first, n)) {
+        KeyBlock keys = in.keys(block, first, end);
+        if (!in.allHidden(block, keys)) {
           long key = 4L * first * width;
-          add(q, outer, first, n, dKeys + key, dValues + key);
+          add(q, outer, keys, dKeys + key, dValues + key);
         }
       }
-      forRows(
-          (head, i, r) ->
-              HeadRows.store(
-                  dQueries + 4L * r * width,
-                  (float) shape.scale(),
-                  shape.headSize(),
-                  in.type(),
-                  dQ.address(in.queryAt(block, head, i))));
+      Arrays.fill(delta, 0, block.rows(), (float) shape.scale());
+      in.store(dQueries, delta, block, dQ);
     }
 
     /** delta = Σ dOut·out: what the softmax takes off. */
-    private void prepare(int head, int i, int r) {
-      long at = in.queryAt(block, head, i);
-      shift[r] = (float) (logSumExp.floatAt(in.logAt(block, head, i)) / Math.log(2));
-      delta[r] = HeadRows.dot(in.type(), dOut.address(at), out.address(at), shape.headSize());
+    private void prepare(int head) {
+      int first = head * block.padded();
+      long log = in.logAt(block, head);
+      for (int i = 0; i < block.queries(); i++) {
+        shift[first + i] = (float) (logSumExp.floatAt(log + i) * (1 / VectorMath.LN_2));
+      }
+      long at = in.queryAt(block, head);
+      HeadRows.dots(
+          in.type(),
+          dOut.address(at),
+          out.address(at),
+          in.queryStride(),
+          block.queries(),
+          shape.headSize(),
+          delta,
+          first);
     }
 
     private void add(
         AttentionInputs.Rows q,
         AttentionInputs.Rows outer,
-        int first,
-        int n,
+        KeyBlock keys,
         long dKeys,
         long dValues) {
       Gemm gemm = lane.gemm();
       int rows = block.rows();
-      var k = in.keys(lane, KEYS, in.k, block, first, n);
-      var v = in.keys(lane, VALUES, in.v, block, first, n);
+      int n = keys.n();
+      var k = in.keyRows(lane, KEYS, in.k, block, keys);
+      var v = in.keyRows(lane, VALUES, in.v, block, keys);
       products.scores(gemm, q, rows, k, n, scores);
       products.scores(gemm, outer, rows, v, n, dScores);
-      long hidden = in.hidden(lane, HIDDEN, block, first, n);
-      forRows((head, i, r) -> weigh(head, i, r, first, n, hidden));
-      clearPadding();
+      var tile = new ScoreTile(scores, block, keys);
+      var dTile = new ScoreTile(dScores, block, keys);
+      float factor = in.prepare(lane, HIDDEN, tile, block, keys);
+      if (dBias != null) {
+        tile.biasGradients(dTile, factor, shift, delta, in.biasAt(dBias, block, keys));
+      }
+      tile.gradients(dTile, factor, shift, delta, in.type());
       products.overQueries(gemm, scores, rows, outer, n, dValues);
       products.overQueries(gemm, dScores, rows, q, n, dKeys);
       products.overKeys(gemm, dScores, rows, k, n, dQueries);
     }
-
-    private void weigh(int head, int i, int r, int first, int n, long hidden) {
-      int query = block.first() + i;
-      int from = Math.max(0, in.firstKey(query) - first);
-      int until = Math.clamp(in.endKey(query) - first, 0, n);
-      long row = scores + r * AttentionProducts.ROW;
-      long dRow = dScores + r * AttentionProducts.ROW;
-      if (shift[r] == Float.NEGATIVE_INFINITY || from >= until) {
-        clear(row, dRow, 0, n);
-        return;
-      }
-      ScoreRow.hide(row, from, until);
-      float times = factor;
-      if (in.bias != null || hidden != 0) {
-        long bias = in.bias == null ? 0 : in.bias.address(in.biasAt(block, head, i, first));
-        ScoreRow.add(row, from, until, factor, bias, hidden);
-        times = 1;
-      }
-      var slope = new ScoreRow.Slope(times, shift[r], delta[r]);
-      if (dBias != null) {
-        long to = dBias.address(in.biasAt(block, head, i, first));
-        ScoreRow.addTo(to, row, dRow, from, until, slope);
-      }
-      int low = ScoreRow.down(from);
-      int high = ScoreRow.up(until);
-      ScoreRow.gradients(row, dRow, low, high, slope, in.type());
-      clear(row, dRow, 0, low);
-      clear(row, dRow, high, n);
-    }
-
-    private void clear(long row, long dRow, int from, int until) {
-      if (from < until) {
-        int bytes = in.type().bytes();
-        Bytes.clear(row + (long) from * bytes, (long) (until - from) * bytes);
-        Bytes.clear(dRow + (long) from * bytes, (long) (until - from) * bytes);
-      }
-    }
-
-    /** The rows that pad a head add nothing to its keys. */
-    private void clearPadding() {
-      int missing = block.padded() - block.queries();
-      for (int h = 0; missing > 0 && h < block.heads(); h++) {
-        long offset = ((long) h * block.padded() + block.queries()) * AttentionProducts.ROW;
-        Bytes.clear(scores + offset, missing * AttentionProducts.ROW);
-        Bytes.clear(dScores + offset, missing * AttentionProducts.ROW);
-      }
-    }
-
-    private void forRows(RowTask task) {
-      for (int h = 0; h < block.heads(); h++) {
-        for (int i = 0; i < block.queries(); i++) {
-          task.run(h, i, h * block.padded() + i);
-        }
-      }
-    }
-  }
-
-  /** What is done for a query of a head, in a row of the tile. */
-  @FunctionalInterface
-  private interface RowTask {
-    void run(int head, int query, int row);
   }
 }

@@ -58,112 +58,78 @@ final class AttentionForward {
     private final Lane lane;
     private final QueryBlock block;
     private final int width = in.sumWidth();
-    private final float factor = in.factor();
     private final long scores;
     private final long sums;
     private final long totals;
     private final float[] shift;
+    private final float[] largest;
 
     Running(Lane lane, QueryBlock block) {
       this.lane = lane;
       this.block = block;
-      scores = lane.scratch(SCORES, block.rows() * AttentionProducts.ROW);
+      scores = lane.scratch(SCORES, block.rows() * ScoreTile.ROW);
       sums = lane.scratch(SUMS, 4L * block.rows() * width);
       totals = lane.scratch(TOTALS, 4L * block.rows() * Floats.LANES);
       shift = lane.floats(0, block.rows());
+      largest = lane.floats(1, block.rows());
     }
 
     void run(CpuArray out, CpuArray logSumExp) {
       Arrays.fill(shift, 0, block.rows(), Float.NEGATIVE_INFINITY);
       Bytes.clear(totals, 4L * block.rows() * Floats.LANES);
       Bytes.clear(sums, 4L * block.rows() * width);
-      var queries = in.queries(lane, QUERIES, in.q, block);
+      var queries = in.queryRows(lane, QUERIES, in.q, block);
       int end = in.endKey(block);
       for (int first = in.firstKey(block); first < end; first += AttentionInputs.KEYS) {
-        int n = in.keysFrom(first, end);
-        if (!in.allHidden(block, first, n)) {
-          add(queries, first, n);
+        KeyBlock keys = in.keys(block, first, end);
+        if (!in.allHidden(block, keys)) {
+          add(queries, keys);
         }
       }
-      for (int h = 0; h < block.heads(); h++) {
-        for (int i = 0; i < block.queries(); i++) {
-          finish(h, i, out, logSumExp);
-        }
-      }
+      finish(out, logSumExp);
     }
 
-    private void add(AttentionInputs.Rows queries, int first, int n) {
-      var k = in.keys(lane, KEYS, in.k, block, first, n);
-      products.scores(lane.gemm(), queries, block.rows(), k, n, scores);
-      long hidden = in.hidden(lane, HIDDEN, block, first, n);
-      for (int h = 0; h < block.heads(); h++) {
-        for (int i = 0; i < block.queries(); i++) {
-          weigh(h, i, first, n, hidden);
+    /** Adds a block of keys. */
+    private void add(AttentionInputs.Rows queries, KeyBlock keys) {
+      var k = in.keyRows(lane, KEYS, in.k, block, keys);
+      products.scores(lane.gemm(), queries, block.rows(), k, keys.n(), scores);
+      var tile = new ScoreTile(scores, block, keys);
+      float factor = in.prepare(lane, HIDDEN, tile, block, keys);
+      tile.maxima(largest);
+      for (int r = 0; r < block.rows(); r++) {
+        if (largest[r] * factor > shift[r] + SLACK) {
+          follow(r, largest[r] * factor);
         }
       }
-      var v = in.keys(lane, VALUES, in.v, block, first, n);
-      products.overKeys(lane.gemm(), scores, block.rows(), v, n, sums);
-    }
-
-    /** One query's weights for a block of keys, in place of its scores. */
-    private void weigh(int head, int i, int first, int n, long hidden) {
-      int query = block.first() + i;
-      int from = Math.max(0, in.firstKey(query) - first);
-      int until = Math.clamp(in.endKey(query) - first, 0, n);
-      int r = head * block.padded() + i;
-      long row = scores + r * AttentionProducts.ROW;
-      int low = ScoreRow.down(from);
-      int high = ScoreRow.up(until);
-      if (from >= until) {
-        clear(row, 0, n);
-        return;
-      }
-      ScoreRow.hide(row, from, until);
-      float scale = factor;
-      if (in.bias != null || hidden != 0 || factor < 0) {
-        long bias = in.bias == null ? 0 : in.bias.address(in.biasAt(block, head, i, first));
-        ScoreRow.add(row, from, until, factor, bias, hidden);
-        scale = 1;
-      }
-      float largest = ScoreRow.max(row, low, high) * scale;
-      if (largest == Float.NEGATIVE_INFINITY) {
-        clear(row, 0, n);
-        return;
-      }
-      if (largest > shift[r] + SLACK) {
-        follow(r, largest);
-      }
-      ScoreRow.exponentials(
-          row, low, high, scale, shift[r], in.type(), totals + 4L * r * Floats.LANES);
-      clear(row, 0, low);
-      clear(row, high, n);
+      tile.exponentials(factor, shift, in.type(), totals);
+      var v = in.keyRows(lane, VALUES, in.v, block, keys);
+      products.overKeys(lane.gemm(), scores, block.rows(), v, keys.n(), sums);
     }
 
     /** What was summed of a row follows its new shift. */
-    private void follow(int r, float largest) {
+    private void follow(int r, float to) {
       if (shift[r] != Float.NEGATIVE_INFINITY) {
-        float down = (float) Math.exp((shift[r] - largest) * Math.log(2));
+        float down = (float) Math.exp((shift[r] - to) * VectorMath.LN_2);
         HeadRows.scale(totals + 4L * r * Floats.LANES, down, Floats.LANES);
         HeadRows.scale(sums + 4L * r * width, down, width);
       }
-      shift[r] = largest;
+      shift[r] = to;
     }
 
-    private void clear(long row, int from, int until) {
-      if (from < until) {
-        int bytes = in.type().bytes();
-        Bytes.clear(row + (long) from * bytes, (long) (until - from) * bytes);
+    private void finish(CpuArray out, CpuArray logSumExp) {
+      float[] factors = largest;
+      HeadRows.totals(totals, block.rows(), factors);
+      for (int h = 0; h < block.heads(); h++) {
+        long log = in.logAt(block, h);
+        for (int i = 0; i < block.queries(); i++) {
+          int r = h * block.padded() + i;
+          boolean blind = shift[r] == Float.NEGATIVE_INFINITY;
+          double sum = shift[r] * VectorMath.LN_2 + Math.log(factors[r]);
+          logSumExp.setFloat(log + i, blind ? Float.NEGATIVE_INFINITY : (float) sum);
+          factors[r] = blind ? 0 : 1 / factors[r];
+        }
       }
-    }
-
-    private void finish(int head, int i, CpuArray out, CpuArray logSumExp) {
-      int r = head * block.padded() + i;
-      float total = HeadRows.total(totals + 4L * r * Floats.LANES);
-      boolean blind = shift[r] == Float.NEGATIVE_INFINITY;
-      long to = out.address(in.queryAt(block, head, i));
-      HeadRows.store(sums + 4L * r * width, blind ? 0 : 1 / total, shape.headSize(), in.type(), to);
-      float log = (float) (shift[r] * Math.log(2) + Math.log(total));
-      logSumExp.setFloat(in.logAt(block, head, i), blind ? Float.NEGATIVE_INFINITY : log);
+      in.store(sums, factors, block, out);
     }
   }
 }

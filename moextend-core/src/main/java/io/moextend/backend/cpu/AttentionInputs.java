@@ -12,7 +12,7 @@ final class AttentionInputs {
   static final int KEYS = 256;
 
   /** Keys of a block are a multiple of this: whole vectors of any width, and few shapes. */
-  private static final int STEP = 64;
+  static final int STEP = 64;
 
   /** Heads of a block at most. */
   private static final int HEADS = 4;
@@ -47,11 +47,6 @@ final class AttentionInputs {
 
   DType type() {
     return q.dtype();
-  }
-
-  /** What a score is multiplied by to be an exponent of 2. */
-  float factor() {
-    return (float) (shape.scale() / Math.log(2));
   }
 
   /** Floats of a row of sums in scratch memory. */
@@ -124,9 +119,20 @@ final class AttentionInputs {
     return endKey(block.first() + block.queries() - 1);
   }
 
-  /** Keys of a product that begins with a key, padding included. */
-  int keysFrom(int first, int end) {
-    return Math.min(KEYS, padded(end - first));
+  /** The block of keys that begins with a key, before {@code end}. */
+  KeyBlock keys(QueryBlock block, int first, int end) {
+    int n = Math.min(KEYS, padded(end - first));
+    int there = Math.min(n, shape.keys() - first);
+    int own = shape.keys() - shape.queries() + block.first() - first;
+    return new KeyBlock(
+        first,
+        n,
+        there,
+        block.queries(),
+        shape.window() == 0 ? 0 : own - shape.window() + 1,
+        shape.window() == 0 ? 0 : 1,
+        shape.causal() ? own + 1 : there,
+        shape.causal() ? 1 : 0);
   }
 
   /** A number of keys rounded up to whole steps. */
@@ -137,89 +143,139 @@ final class AttentionInputs {
   /** Where rows lie, with their distance in elements. */
   record Rows(long address, int stride) {}
 
-  /** A head's rows for {@code n} keys: in place where there are so many, else padded with zeros. */
-  Rows keys(Lane lane, int slot, CpuArray from, QueryBlock block, int first, int n) {
+  /** The rows of a block of k or v: in place where they are whole, else padded with zeros. */
+  Rows keyRows(Lane lane, int slot, CpuArray from, QueryBlock block, KeyBlock keys) {
     int stride = CpuDevice.count(from.dim(1));
-    long row = (long) block.batch() * shape.keys() + first;
+    long row = (long) block.batch() * shape.keys() + keys.first();
     long address = from.address(row * stride + (long) block.keyHead() * shape.headSize());
-    int rows = Math.min(n, shape.keys() - first);
-    if (rows == n) {
+    if (keys.there() == keys.n()) {
       return new Rows(address, stride);
     }
     int width = from.dtype().bytes();
     long line = (long) shape.headSize() * width;
-    long to = lane.scratch(slot, n * line);
-    HeadRows.gather(address, (long) stride * width, rows, line, to);
-    Bytes.clear(to + rows * line, (n - rows) * line);
+    long to = lane.scratch(slot, keys.n() * line);
+    HeadRows.gather(address, (long) stride * width, keys.there(), 1, line, to, 0);
+    Bytes.clear(to + keys.there() * line, (keys.n() - keys.there()) * line);
     return new Rows(to, shape.headSize());
   }
 
   /** The rows of a block, from q or what is shaped so: in place or stacked, padded with zeros. */
-  Rows queries(Lane lane, int slot, CpuArray from, QueryBlock block) {
+  Rows queryRows(Lane lane, int slot, CpuArray from, QueryBlock block) {
     int stride = CpuDevice.count(from.dim(1));
-    long address = from.address(queryAt(block, 0, 0));
+    long address = from.address(queryAt(block, 0));
     if (block.heads() == 1 && block.queries() == block.padded()) {
       return new Rows(address, stride);
     }
     int width = from.dtype().bytes();
     long line = (long) shape.headSize() * width;
     long to = lane.scratch(slot, block.rows() * line);
+    long apart = block.padded() * line;
+    HeadRows.gather(address, queryStride(), block.queries(), block.heads(), line, to, apart);
     for (int h = 0; h < block.heads(); h++) {
-      long head = to + h * block.padded() * line;
-      HeadRows.gather(address + h * line, (long) stride * width, block.queries(), line, head);
       int missing = block.padded() - block.queries();
-      Bytes.clear(head + block.queries() * line, missing * line);
+      Bytes.clear(to + h * apart + block.queries() * line, missing * line);
     }
     return new Rows(to, shape.headSize());
   }
 
-  /** The element where a query's row of a head begins in q and what is shaped so. */
-  long queryAt(QueryBlock block, int head, int query) {
-    long row = (long) block.batch() * shape.queries() + block.first() + query;
+  /** Writes factor·row of a block's rows of sums into what is shaped as q. */
+  void store(long sums, float[] factors, QueryBlock block, CpuArray to) {
+    long row = 4L * sumWidth();
+    for (int h = 0; h < block.heads(); h++) {
+      int first = h * block.padded();
+      HeadRows.store(
+          sums + first * row,
+          factors,
+          first,
+          block.queries(),
+          shape.headSize(),
+          type(),
+          to.address(queryAt(block, h)),
+          queryStride());
+    }
+  }
+
+  /** Bytes from query to query in q and what is shaped so. */
+  long queryStride() {
+    return q.dim(1) * type().bytes();
+  }
+
+  /** The element where the first query of a head begins in q and what is shaped so. */
+  long queryAt(QueryBlock block, int head) {
+    long row = (long) block.batch() * shape.queries() + block.first();
     return (row * shape.queryHeads() + block.head() + head) * shape.headSize();
   }
 
-  /** The element of a query of a head in logSumExp. */
-  long logAt(QueryBlock block, int head, int query) {
+  /** The element of the first query of a head in logSumExp. */
+  long logAt(QueryBlock block, int head) {
     long heads = (long) block.batch() * shape.queryHeads() + block.head() + head;
-    return heads * shape.queries() + block.first() + query;
+    return heads * shape.queries() + block.first();
   }
 
-  /** The element where a query's bias begins. */
-  long biasAt(QueryBlock block, int head, int query, int firstKey) {
-    long row = (long) (block.head() + head) * shape.queries() + block.first() + query;
-    return row * shape.keys() + firstKey;
+  /** A bias' place: the first query's with the first key, and the bytes from head and query on. */
+  record BiasPlace(long address, long headBytes, long queryBytes) {
+    long row(int head, int query) {
+      return address + head * headBytes + query * queryBytes;
+    }
   }
 
-  /** True where the mask leaves no key of these. */
-  boolean allHidden(QueryBlock block, int first, int n) {
-    return keyMask != null && seen(block, first, n) == 0;
+  /**
+   * @param of bias, or what is shaped so
+   */
+  BiasPlace biasAt(CpuArray of, QueryBlock block, KeyBlock keys) {
+    long row = (long) block.head() * shape.queries() + block.first();
+    return new BiasPlace(
+        of.address(row * shape.keys() + keys.first()),
+        4L * shape.queries() * shape.keys(),
+        4L * shape.keys());
   }
 
-  /** Address of 0 or -∞ for each of n keys; 0 where none is hidden. */
-  long hidden(Lane lane, int slot, QueryBlock block, int first, int n) {
-    int there = Math.min(n, shape.keys() - first);
-    if (keyMask == null || seen(block, first, n) == there) {
+  /** True where the mask leaves none of the keys. */
+  boolean allHidden(QueryBlock block, KeyBlock keys) {
+    return keyMask != null && seen(keyMask, block, keys) == 0;
+  }
+
+  /**
+   * Hides what a query must not see and adds the bias.
+   *
+   * @return what scores are still to be multiplied by to be exponents of 2
+   */
+  float prepare(Lane lane, int slot, ScoreTile tile, QueryBlock block, KeyBlock keys) {
+    tile.hide();
+    float factor = (float) (shape.scale() / VectorMath.LN_2);
+    if (bias != null) {
+      tile.addBias(factor, biasAt(bias, block, keys));
+      factor = 1;
+    }
+    long hidden = hidden(lane, slot, block, keys);
+    if (hidden != 0 || factor < 0) {
+      tile.add(factor, hidden);
+      factor = 1;
+    }
+    return factor;
+  }
+
+  /** Address of 0 or -∞ for each key; 0 where none is hidden. */
+  private long hidden(Lane lane, int slot, QueryBlock block, KeyBlock keys) {
+    if (keyMask == null || seen(keyMask, block, keys) == keys.there()) {
       return 0;
     }
     long to = lane.scratch(slot, 4L * KEYS);
-    for (int j = 0; j < n; j++) {
-      boolean seen = j < there && maskAt(block, first + j) != 0;
+    long at = (long) block.batch() * shape.keys() + keys.first();
+    for (int j = 0; j < keys.n(); j++) {
+      boolean seen = j < keys.there() && keyMask.byteAt(at + j) != 0;
       CpuArray.ALL.set(
           ValueLayout.JAVA_FLOAT_UNALIGNED, to + 4L * j, seen ? 0 : Float.NEGATIVE_INFINITY);
     }
     return to;
   }
 
-  private int seen(QueryBlock block, int first, int n) {
+  private int seen(CpuArray mask, QueryBlock block, KeyBlock keys) {
+    long at = (long) block.batch() * shape.keys() + keys.first();
     int seen = 0;
-    for (int j = first; j < Math.min(first + n, shape.keys()); j++) {
-      seen += maskAt(block, j) != 0 ? 1 : 0;
+    for (int j = 0; j < keys.there(); j++) {
+      seen += mask.byteAt(at + j) != 0 ? 1 : 0;
     }
     return seen;
-  }
-
-  private byte maskAt(QueryBlock block, int key) {
-    return keyMask == null ? 1 : keyMask.byteAt((long) block.batch() * shape.keys() + key);
   }
 }

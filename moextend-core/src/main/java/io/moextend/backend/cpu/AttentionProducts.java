@@ -5,15 +5,11 @@ import io.moextend.backend.cpu.AttentionInputs.Rows;
 import io.moextend.backend.cpu.Gemm.Layout.Plain;
 
 /**
- * The products of a tile of scores, [rows, keys] in scratch memory. A row of the tile begins every
- * {@link #ROW} bytes, be it of F32 scores or of what took their place.
+ * The products that make a tile of scores and what is made with it, [rows, keys].
  *
  * @param type of q, k, v and what takes the place of scores
  */
 record AttentionProducts(DType type, int headSize, int sumWidth) {
-  /** Bytes from row to row of a tile. */
-  static final long ROW = 4L * AttentionInputs.KEYS;
-
   /** tile [rows, keys] = queries · keysᵀ. */
   void scores(Gemm gemm, Rows queries, int rows, Rows keys, int n, long tile) {
     var shape =
@@ -40,7 +36,7 @@ record AttentionProducts(DType type, int headSize, int sumWidth) {
             headSize,
             type,
             DType.F32,
-            new Plain(ROW / type.bytes(), 1),
+            new Plain(ScoreTile.ROW / type.bytes(), 1),
             new Plain(keys.stride(), 1),
             sumWidth,
             false,
@@ -57,7 +53,7 @@ record AttentionProducts(DType type, int headSize, int sumWidth) {
             headSize,
             type,
             DType.F32,
-            new Plain(1, ROW / type.bytes()),
+            new Plain(1, ScoreTile.ROW / type.bytes()),
             new Plain(queries.stride(), 1),
             sumWidth,
             false,

@@ -8,9 +8,9 @@ import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Rows of heads on their way between arrays, where the heads of a row lie side by side, and scratch
- * memory, where a head's rows follow each other: as they are for products, and wide, padded to
- * whole vectors, for sums. One loop over vectors to a method: of two, the second would not be
+ * Rows of a head on their way between arrays, where the heads of a row lie side by side, and
+ * scratch memory, where a head's rows follow each other: as they are for products, and wide, padded
+ * to whole vectors, for sums. One loop over vectors to a method: of two, the second would not be
  * compiled to vectors.
  */
 final class HeadRows {
@@ -20,104 +20,163 @@ final class HeadRows {
   private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
   private static final ValueLayout.OfFloat FLOAT =
       ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
+  private static final ValueLayout.OfShort SHORT =
+      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
 
   private HeadRows() {}
 
-  /** Copies rows of {@code line} bytes that lie {@code stride} bytes apart side by side. */
-  static void gather(long from, long stride, int rows, long line, long to) {
+  /**
+   * Copies the rows of some heads, {@code line} bytes each, so that each head's lie side by side.
+   *
+   * @param stride bytes from row to row
+   * @param apart bytes from head to head of the copy
+   */
+  static void gather(long from, long stride, int rows, int heads, long line, long to, long apart) {
     if (line % SPECIES.vectorByteSize() != 0) {
       for (int r = 0; r < rows; r++) {
-        Bytes.copy(from + r * stride, to + r * line, line);
+        for (int h = 0; h < heads; h++) {
+          Bytes.copy(from + r * stride + h * line, to + h * apart + r * line, line);
+        }
       }
       return;
     }
     for (int r = 0; r < rows; r++) {
-      for (long i = 0; i < line; i += SPECIES.vectorByteSize()) {
-        FloatVector.fromMemorySegment(SPECIES, ALL, from + r * stride + i, ORDER)
-            .intoMemorySegment(ALL, to + r * line + i, ORDER);
+      for (int h = 0; h < heads; h++) {
+        long source = from + r * stride + h * line;
+        long target = to + h * apart + r * line;
+        for (long i = 0; i < line; i += SPECIES.vectorByteSize()) {
+          FloatVector.fromMemorySegment(SPECIES, ALL, source + i, ORDER)
+              .intoMemorySegment(ALL, target + i, ORDER);
+        }
       }
     }
   }
 
-  /** Writes factor·row of {@code width} sums as {@code type}. */
-  static void store(long row, float factor, int width, DType type, long to) {
-    int whole = width & -LANES;
+  /**
+   * Writes factor·row of rows of sums as {@code type}.
+   *
+   * @param sums address of wide rows, padded
+   * @param factors of each row, from {@code first} on
+   * @param stride bytes from row to row of the result
+   */
+  static void store(
+      long sums,
+      float[] factors,
+      int first,
+      int rows,
+      int width,
+      DType type,
+      long to,
+      long stride) {
     if (type == DType.BF16) {
-      storeNarrow(row, factor, whole, to);
+      storeNarrow(sums, factors, first, rows, width, to, stride);
     } else {
-      storeWide(row, factor, whole, to);
+      storeWide(sums, factors, first, rows, width, to, stride);
     }
-    for (int i = whole; i < width; i++) {
-      float x = ALL.get(FLOAT, row + 4L * i) * factor;
-      if (type == DType.BF16) {
-        ALL.set(ValueLayout.JAVA_SHORT_UNALIGNED, to + 2L * i, Floats.bf16(x));
-      } else {
-        ALL.set(FLOAT, to + 4L * i, x);
+  }
+
+  private static void storeNarrow(
+      long sums, float[] factors, int first, int rows, int width, long to, long stride) {
+    long line = 4L * Floats.padded(width);
+    for (int r = 0; r < rows; r++) {
+      float factor = factors[first + r];
+      int i = 0;
+      for (; i <= width - LANES; i += LANES) {
+        Floats.narrow(wide(sums + r * line + 4L * i).mul(factor), to + r * stride + 2L * i);
+      }
+      for (; i < width; i++) {
+        float x = ALL.get(FLOAT, sums + r * line + 4L * i) * factor;
+        ALL.set(SHORT, to + r * stride + 2L * i, Floats.bf16(x));
       }
     }
   }
 
-  private static void storeNarrow(long row, float factor, int whole, long to) {
-    for (int i = 0; i < whole; i += LANES) {
-      Floats.narrow(wide(row + 4L * i).mul(factor), to + 2L * i);
+  private static void storeWide(
+      long sums, float[] factors, int first, int rows, int width, long to, long stride) {
+    long line = 4L * Floats.padded(width);
+    for (int r = 0; r < rows; r++) {
+      float factor = factors[first + r];
+      int i = 0;
+      for (; i <= width - LANES; i += LANES) {
+        wide(sums + r * line + 4L * i)
+            .mul(factor)
+            .intoMemorySegment(ALL, to + r * stride + 4L * i, ORDER);
+      }
+      for (; i < width; i++) {
+        ALL.set(FLOAT, to + r * stride + 4L * i, ALL.get(FLOAT, sums + r * line + 4L * i) * factor);
+      }
     }
   }
 
-  private static void storeWide(long row, float factor, int whole, long to) {
-    for (int i = 0; i < whole; i += LANES) {
-      wide(row + 4L * i).mul(factor).intoMemorySegment(ALL, to + 4L * i, ORDER);
+  /** Whole vectors of floats times a factor, in place. */
+  static void scale(long address, float factor, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      wide(address + 4L * i).mul(factor).intoMemorySegment(ALL, address + 4L * i, ORDER);
     }
   }
 
-  /** A wide padded row times a factor, in place. */
-  static void scale(long row, float factor, int width) {
-    for (int i = 0; i < width; i += LANES) {
-      wide(row + 4L * i).mul(factor).intoMemorySegment(ALL, row + 4L * i, ORDER);
+  /** Whole vectors of floats added to others. */
+  static void add(long from, int n, long to) {
+    for (int i = 0; i < n; i += LANES) {
+      wide(to + 4L * i).add(wide(from + 4L * i)).intoMemorySegment(ALL, to + 4L * i, ORDER);
     }
   }
 
-  /** A wide padded row added to another. */
-  static void add(long row, int width, long to) {
-    for (int i = 0; i < width; i += LANES) {
-      wide(to + 4L * i).add(wide(row + 4L * i)).intoMemorySegment(ALL, to + 4L * i, ORDER);
+  /** The sum of each row's vector. */
+  static void totals(long vectors, int rows, float[] to) {
+    for (int r = 0; r < rows; r++) {
+      to[r] = VectorMath.total(wide(vectors + 4L * r * LANES));
     }
   }
 
-  /** The sum of a vector. */
-  static float total(long address) {
-    return VectorMath.total(wide(address));
-  }
-
-  /** Σ a·b of two rows in {@code type}. */
-  static float dot(DType type, long a, long b, int width) {
-    int whole = width & -LANES;
-    float total = type == DType.BF16 ? dotNarrow(a, b, whole) : dotWide(a, b, whole);
-    for (int i = whole; i < width; i++) {
-      total += element(type, a, i) * element(type, b, i);
+  /** Σ a·b of each of some rows in {@code type}, {@code stride} bytes apart. */
+  static void dots(
+      DType type, long a, long b, long stride, int rows, int width, float[] to, int first) {
+    if (type == DType.BF16) {
+      dotsNarrow(a, b, stride, rows, width, to, first);
+    } else {
+      dotsWide(a, b, stride, rows, width, to, first);
     }
-    return total;
   }
 
-  private static float dotNarrow(long a, long b, int whole) {
-    FloatVector sum = FloatVector.zero(SPECIES);
-    for (int i = 0; i < whole; i += LANES) {
-      sum = Floats.widen(a + 2L * i).fma(Floats.widen(b + 2L * i), sum);
+  private static void dotsNarrow(
+      long a, long b, long stride, int rows, int width, float[] to, int first) {
+    for (int r = 0; r < rows; r++) {
+      long x = a + r * stride;
+      long y = b + r * stride;
+      FloatVector sum = FloatVector.zero(SPECIES);
+      int i = 0;
+      for (; i <= width - LANES; i += LANES) {
+        sum = Floats.widen(x + 2L * i).fma(Floats.widen(y + 2L * i), sum);
+      }
+      float total = VectorMath.total(sum);
+      for (; i < width; i++) {
+        total += narrow(x + 2L * i) * narrow(y + 2L * i);
+      }
+      to[first + r] = total;
     }
-    return VectorMath.total(sum);
   }
 
-  private static float dotWide(long a, long b, int whole) {
-    FloatVector sum = FloatVector.zero(SPECIES);
-    for (int i = 0; i < whole; i += LANES) {
-      sum = wide(a + 4L * i).fma(wide(b + 4L * i), sum);
+  private static void dotsWide(
+      long a, long b, long stride, int rows, int width, float[] to, int first) {
+    for (int r = 0; r < rows; r++) {
+      long x = a + r * stride;
+      long y = b + r * stride;
+      FloatVector sum = FloatVector.zero(SPECIES);
+      int i = 0;
+      for (; i <= width - LANES; i += LANES) {
+        sum = wide(x + 4L * i).fma(wide(y + 4L * i), sum);
+      }
+      float total = VectorMath.total(sum);
+      for (; i < width; i++) {
+        total += ALL.get(FLOAT, x + 4L * i) * ALL.get(FLOAT, y + 4L * i);
+      }
+      to[first + r] = total;
     }
-    return VectorMath.total(sum);
   }
 
-  private static float element(DType type, long row, int i) {
-    return type == DType.BF16
-        ? Float.intBitsToFloat(ALL.get(ValueLayout.JAVA_SHORT_UNALIGNED, row + 2L * i) << 16)
-        : ALL.get(FLOAT, row + 4L * i);
+  private static float narrow(long address) {
+    return Float.intBitsToFloat(ALL.get(SHORT, address) << 16);
   }
 
   private static FloatVector wide(long address) {

@@ -2,6 +2,8 @@ package io.moextend.backend.cpu;
 
 import io.moextend.backend.AttentionKernels.Attention;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 
 /**
@@ -13,9 +15,9 @@ final class KeyGradients implements AutoCloseable {
   private static final int PIECES = 16;
 
   /** Keys a task sums. */
-  private static final int KEYS = 64;
+  private static final int KEYS = AttentionInputs.STEP;
 
-  private static final int ROW = 3;
+  private static final int SUMS = 3;
 
   private final CpuDevice cpu;
   private final AttentionInputs in;
@@ -25,8 +27,8 @@ final class KeyGradients implements AutoCloseable {
   private final long capacity;
   private final long address;
 
-  /** Blocks of queries, and the keys that one of them may see. */
-  record Cut(int number, int firstBlock, int endBlock, int firstKey, int endKey) {}
+  /** Blocks of queries, the keys that one of them may see, and how many do together. */
+  record Cut(int number, int firstBlock, int endBlock, int firstKey, int endKey, long cost) {}
 
   KeyGradients(CpuDevice cpu, AttentionInputs in) {
     this.cpu = cpu;
@@ -50,16 +52,20 @@ final class KeyGradients implements AutoCloseable {
     }
     var cuts = new ArrayList<Cut>();
     long done = 0;
+    long before = 0;
     int first = 0;
     for (int b = 0; b < blocks; b++) {
       done += cost(in, b);
       if (done * wanted >= all * (cuts.size() + 1)) {
         int last = in.block(0, 0, b).first() + in.block(0, 0, b).queries() - 1;
         int firstKey = in.firstKey(in.block(0, 0, first));
-        cuts.add(new Cut(cuts.size(), first, b + 1, firstKey, in.endKey(last)));
+        cuts.add(new Cut(cuts.size(), first, b + 1, firstKey, in.endKey(last), done - before));
         first = b + 1;
+        before = done;
       }
     }
+    // the longest first, so that no worker is left with one at the end; numbers stay
+    cuts.sort(Comparator.comparingLong(Cut::cost).reversed());
     return List.copyOf(cuts);
   }
 
@@ -109,27 +115,36 @@ final class KeyGradients implements AutoCloseable {
               int batch = i / pieces / shape.keyHeads();
               int head = i / pieces % shape.keyHeads();
               int first = i % pieces * KEYS;
-              for (int key = first; key < Math.min(shape.keys(), first + KEYS); key++) {
-                sumTo(lane, batch, head, key, 0, (float) shape.scale(), dK);
-                sumTo(lane, batch, head, key, bytes(), 1, dV);
-              }
+              sumTo(lane, batch, head, first, 0, (float) shape.scale(), dK);
+              sumTo(lane, batch, head, first, bytes(), 1, dV);
             });
   }
 
+  /** Cuts begin and end on whole pieces, the padding of keys included. */
   private void sumTo(
-      Lane lane, int batch, int head, int key, long offset, float factor, CpuArray to) {
-    int width = in.sumWidth();
-    long row = lane.scratch(ROW, 4L * width);
-    Bytes.clear(row, 4L * width);
+      Lane lane, int batch, int head, int first, long offset, float factor, CpuArray to) {
+    int n = KEYS * in.sumWidth();
+    long sums = lane.scratch(SUMS, 4L * n);
+    Bytes.clear(sums, 4L * n);
     for (int stack = head * in.stacks(); stack < (head + 1) * in.stacks(); stack++) {
       for (Cut cut : cuts) {
-        if (key >= cut.firstKey && key < cut.endKey) {
-          HeadRows.add(dKeys(batch, stack, cut) + offset + 4L * key * width, width, row);
+        if (first >= cut.firstKey && first < cut.endKey) {
+          HeadRows.add(dKeys(batch, stack, cut) + offset + 4L * first * in.sumWidth(), n, sums);
         }
       }
     }
-    long at = ((long) batch * shape.keys() + key) * shape.keyHeads() + head;
-    HeadRows.store(row, factor, shape.headSize(), to.dtype(), to.address(at * shape.headSize()));
+    float[] factors = lane.floats(0, KEYS);
+    Arrays.fill(factors, 0, KEYS, factor);
+    long at = ((long) batch * shape.keys() + first) * shape.keyHeads() + head;
+    HeadRows.store(
+        sums,
+        factors,
+        0,
+        Math.min(KEYS, shape.keys() - first),
+        shape.headSize(),
+        to.dtype(),
+        to.address(at * shape.headSize()),
+        to.dim(1) * to.dtype().bytes());
   }
 
   @Override

@@ -7,7 +7,7 @@ package io.moextend.backend.cpu;
  * @param head the first of the heads
  * @param first query of the block
  * @param queries how many there are
- * @param padded rows a head has in the product, at least {@code queries}
+ * @param padded rows a head has in the product, at least {@code queries}; a power of two
  */
 record QueryBlock(int batch, int keyHead, int head, int heads, int first, int queries, int padded) {
   /** Rows of the product. */

@@ -17,6 +17,7 @@ final class VectorMath {
   private static final VectorSpecies<Float> SPECIES = Floats.SPECIES;
   private static final int LANES = Floats.LANES;
 
+  static final double LN_2 = 0x1.62e42fefa39efp-1;
   static final float LOG2_E = (float) (1 / Math.log(2));
   // ln 2 in two pieces, the first with few bits so that its product with a whole number is exact.
   private static final float LN2_HIGH = 0.693359375f;
