@@ -93,7 +93,7 @@ final class AttentionInputs {
   }
 
   /** Heads of q that read one head of k. */
-  private int group() {
+  int group() {
     return shape.queryHeads() / shape.keyHeads();
   }
 

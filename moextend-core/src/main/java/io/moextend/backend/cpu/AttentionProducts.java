@@ -2,7 +2,7 @@ package io.moextend.backend.cpu;
 
 import io.moextend.array.DType;
 import io.moextend.backend.cpu.AttentionInputs.Rows;
-import io.moextend.backend.cpu.Gemm.Layout.Plain;
+import io.moextend.backend.cpu.Gemm.Layout;
 
 /**
  * The products that make a tile of scores and what is made with it, [rows, keys].
@@ -19,8 +19,8 @@ record AttentionProducts(DType type, int headSize, int sumWidth) {
             n,
             type,
             DType.F32,
-            new Plain(queries.stride(), 1),
-            new Plain(1, keys.stride()),
+            new Layout(queries.stride(), 1),
+            new Layout(1, keys.stride()),
             AttentionInputs.KEYS,
             false,
             false);
@@ -36,8 +36,8 @@ record AttentionProducts(DType type, int headSize, int sumWidth) {
             headSize,
             type,
             DType.F32,
-            new Plain(ScoreTile.ROW / type.bytes(), 1),
-            new Plain(keys.stride(), 1),
+            new Layout(ScoreTile.ROW / type.bytes(), 1),
+            new Layout(keys.stride(), 1),
             sumWidth,
             false,
             true);
@@ -53,8 +53,8 @@ record AttentionProducts(DType type, int headSize, int sumWidth) {
             headSize,
             type,
             DType.F32,
-            new Plain(1, ScoreTile.ROW / type.bytes()),
-            new Plain(queries.stride(), 1),
+            new Layout(1, ScoreTile.ROW / type.bytes()),
+            new Layout(queries.stride(), 1),
             sumWidth,
             false,
             true);
