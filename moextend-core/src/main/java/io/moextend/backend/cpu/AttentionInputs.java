@@ -3,15 +3,19 @@ package io.moextend.backend.cpu;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels.Attention;
-import java.util.Arrays;
+import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
-/** The checked inputs of attention, and which block of queries sees which block of keys. */
+/** The checked inputs of attention, how queries and keys are cut, and which see which. */
 final class AttentionInputs {
-  /** Keys of a block: whole vectors of any width. */
-  static final int KEYS = 64;
+  /** Keys of a block at most. */
+  static final int KEYS = 256;
 
-  private static final int QUERIES = 64;
+  /** Keys of a block are a multiple of this: whole vectors of any width, and few shapes. */
+  static final int STEP = 64;
+
+  /** Heads of a block at most. */
+  private static final int HEADS = 4;
 
   final Attention shape;
   final CpuArray q;
@@ -45,17 +49,47 @@ final class AttentionInputs {
     return q.dtype();
   }
 
-  /** Queries of a block: fewer where there are few, as in generation. */
+  /** Floats of a row of sums in scratch memory. */
+  int sumWidth() {
+    return Floats.padded(shape.headSize());
+  }
+
+  /** Blocks of heads that read one head of k and v. */
+  int stacks() {
+    return Math.ceilDiv(group(), HEADS);
+  }
+
+  /** Queries of a block: fewer where there are few, more where heads do not share their keys. */
   int blockQueries() {
-    return shape.queries() <= RowBlocks.SMALLEST ? RowBlocks.SMALLEST : QUERIES;
+    int queries = shape.queries();
+    int full = stackHeads() == 1 ? 128 : 64;
+    return queries <= 16 ? 16 : queries <= 32 ? 32 : queries <= 64 ? 64 : full;
   }
 
   int queryBlocks() {
-    return (shape.queries() + blockQueries() - 1) / blockQueries();
+    return Math.ceilDiv(shape.queries(), blockQueries());
   }
 
-  int keyBlocks() {
-    return (shape.keys() + KEYS - 1) / KEYS;
+  /**
+   * @param stack counts the stacks of all key heads
+   * @param index of the block of queries
+   */
+  QueryBlock block(int batch, int stack, int index) {
+    int within = stack % stacks() * stackHeads();
+    int keyHead = stack / stacks();
+    int first = index * blockQueries();
+    return new QueryBlock(
+        batch,
+        keyHead,
+        keyHead * group() + within,
+        Math.min(stackHeads(), group() - within),
+        first,
+        Math.min(blockQueries(), shape.queries() - first),
+        blockQueries());
+  }
+
+  private int stackHeads() {
+    return Math.ceilDiv(group(), stacks());
   }
 
   /** Heads of q that read one head of k. */
@@ -75,105 +109,173 @@ final class AttentionInputs {
     return shape.causal() ? Math.clamp(own, 0, shape.keys()) : shape.keys();
   }
 
-  /** True where some query of the block may see some key of the block. */
-  boolean meets(int firstQuery, int keyBlock) {
-    int lastQuery = Math.min(shape.queries(), firstQuery + blockQueries()) - 1;
-    return firstKey(firstQuery) < Math.min(shape.keys(), (keyBlock + 1) * KEYS)
-        && endKey(lastQuery) > keyBlock * KEYS;
+  /** The first key some query of the block may see, on whole steps. */
+  int firstKey(QueryBlock block) {
+    return firstKey(block.first()) / STEP * STEP;
   }
 
-  /** Where a block of one head's rows lies, with the distance of rows in elements. */
+  /** One past the last key some query of the block may see. */
+  int endKey(QueryBlock block) {
+    return endKey(block.first() + block.queries() - 1);
+  }
+
+  /** The block of keys that begins with a key, before {@code end}. */
+  KeyBlock keys(QueryBlock block, int first, int end) {
+    int n = Math.min(KEYS, padded(end - first));
+    int there = Math.min(n, shape.keys() - first);
+    int own = shape.keys() - shape.queries() + block.first() - first;
+    return new KeyBlock(
+        first,
+        n,
+        there,
+        block.queries(),
+        shape.window() == 0 ? 0 : own - shape.window() + 1,
+        shape.window() == 0 ? 0 : 1,
+        shape.causal() ? own + 1 : there,
+        shape.causal() ? 1 : 0);
+  }
+
+  /** A number of keys rounded up to whole steps. */
+  static int padded(int keys) {
+    return Math.ceilDiv(keys, STEP) * STEP;
+  }
+
+  /** Where rows lie, with their distance in elements. */
   record Rows(long address, int stride) {}
 
-  /**
-   * A block of rows of one head: in place where it is whole, else a copy padded with zero rows.
-   *
-   * @param first row of the array
-   * @param rows how many there are
-   * @param wanted how many a block has
-   */
-  Rows rows(Lane lane, int slot, CpuArray from, long first, int rows, int wanted, int head) {
+  /** The rows of a block of k or v: in place where they are whole, else padded with zeros. */
+  Rows keyRows(Lane lane, int slot, CpuArray from, QueryBlock block, KeyBlock keys) {
     int stride = CpuDevice.count(from.dim(1));
-    long address = from.address(first * stride + (long) head * shape.headSize());
-    if (rows == wanted) {
+    long row = (long) block.batch() * shape.keys() + keys.first();
+    long address = from.address(row * stride + (long) block.keyHead() * shape.headSize());
+    if (keys.there() == keys.n()) {
       return new Rows(address, stride);
     }
     int width = from.dtype().bytes();
     long line = (long) shape.headSize() * width;
-    long to = lane.scratch(slot, wanted * line);
-    for (int r = 0; r < rows; r++) {
-      Bytes.copy(address + (long) r * stride * width, to + r * line, line);
-    }
-    Bytes.clear(to + rows * line, (wanted - rows) * line);
+    long to = lane.scratch(slot, keys.n() * line);
+    HeadRows.gather(address, (long) stride * width, keys.there(), 1, line, to, 0);
+    Bytes.clear(to + keys.there() * line, (keys.n() - keys.there()) * line);
     return new Rows(to, shape.headSize());
   }
 
-  /** 0 or -∞ for each key of a block, or null where all are seen. */
-  float @Nullable [] hidden(Lane lane, int slot, int batch, int keyBlock) {
-    if (keyMask == null) {
-      return null;
+  /** The rows of a block, from q or what is shaped so: in place or stacked, padded with zeros. */
+  Rows queryRows(Lane lane, int slot, CpuArray from, QueryBlock block) {
+    int stride = CpuDevice.count(from.dim(1));
+    long address = from.address(queryAt(block, 0));
+    if (block.heads() == 1 && block.queries() == block.padded()) {
+      return new Rows(address, stride);
     }
-    float[] hidden = lane.floats(slot, KEYS);
-    int first = keyBlock * KEYS;
-    int n = Math.min(KEYS, shape.keys() - first);
-    for (int j = 0; j < n; j++) {
-      boolean seen = keyMask.byteAt((long) batch * shape.keys() + first + j) != 0;
-      hidden[j] = seen ? 0 : Float.NEGATIVE_INFINITY;
+    int width = from.dtype().bytes();
+    long line = (long) shape.headSize() * width;
+    long to = lane.scratch(slot, block.rows() * line);
+    long apart = block.padded() * line;
+    HeadRows.gather(address, queryStride(), block.queries(), block.heads(), line, to, apart);
+    for (int h = 0; h < block.heads(); h++) {
+      int missing = block.padded() - block.queries();
+      Bytes.clear(to + h * apart + block.queries() * line, missing * line);
     }
-    Arrays.fill(hidden, n, KEYS, Float.NEGATIVE_INFINITY);
-    return hidden;
+    return new Rows(to, shape.headSize());
   }
 
-  /** Where the bias of a query begins for a block of keys; 0 = there is none. */
-  long biasAt(int head, int query, int keyBlock) {
-    return bias == null
-        ? 0
-        : bias.address(
-            ((long) head * shape.queries() + query) * shape.keys() + (long) keyBlock * KEYS);
+  /** Writes factor·row of a block's rows of sums into what is shaped as q. */
+  void store(long sums, float[] factors, QueryBlock block, CpuArray to) {
+    long row = 4L * sumWidth();
+    for (int h = 0; h < block.heads(); h++) {
+      int first = h * block.padded();
+      HeadRows.store(
+          sums + first * row,
+          factors,
+          first,
+          block.queries(),
+          shape.headSize(),
+          type(),
+          to.address(queryAt(block, h)),
+          queryStride());
+    }
   }
 
-  /** scores [queries, KEYS] = rows of q · rows of k, transposed. */
-  Gemm.Shape scores(Rows queries, Rows keys) {
-    return new Gemm.Shape(
-        blockQueries(),
-        shape.headSize(),
-        KEYS,
-        type(),
-        DType.F32,
-        new Gemm.Layout(queries.stride, 1),
-        new Gemm.Layout(1, keys.stride),
-        KEYS,
-        false,
-        false);
+  /** Bytes from query to query in q and what is shaped so. */
+  long queryStride() {
+    return q.dim(1) * type().bytes();
   }
 
-  /** sums [queries, headSize] += weights [queries, KEYS] · rows of k or v. */
-  Gemm.Shape overKeys(Rows keys) {
-    return new Gemm.Shape(
-        blockQueries(),
-        KEYS,
-        shape.headSize(),
-        type(),
-        DType.F32,
-        new Gemm.Layout(KEYS, 1),
-        new Gemm.Layout(keys.stride, 1),
-        shape.headSize(),
-        false,
-        true);
+  /** The element where the first query of a head begins in q and what is shaped so. */
+  long queryAt(QueryBlock block, int head) {
+    long row = (long) block.batch() * shape.queries() + block.first();
+    return (row * shape.queryHeads() + block.head() + head) * shape.headSize();
   }
 
-  /** sums [KEYS, headSize] += weights [queries, KEYS], transposed · rows of q or dOut. */
-  Gemm.Shape overQueries(Rows queries) {
-    return new Gemm.Shape(
-        KEYS,
-        blockQueries(),
-        shape.headSize(),
-        type(),
-        DType.F32,
-        new Gemm.Layout(1, KEYS),
-        new Gemm.Layout(queries.stride, 1),
-        shape.headSize(),
-        false,
-        true);
+  /** The element of the first query of a head in logSumExp. */
+  long logAt(QueryBlock block, int head) {
+    long heads = (long) block.batch() * shape.queryHeads() + block.head() + head;
+    return heads * shape.queries() + block.first();
+  }
+
+  /** A bias' place: the first query's with the first key, and the bytes from head and query on. */
+  record BiasPlace(long address, long headBytes, long queryBytes) {
+    long row(int head, int query) {
+      return address + head * headBytes + query * queryBytes;
+    }
+  }
+
+  /**
+   * @param of bias, or what is shaped so
+   */
+  BiasPlace biasAt(CpuArray of, QueryBlock block, KeyBlock keys) {
+    long row = (long) block.head() * shape.queries() + block.first();
+    return new BiasPlace(
+        of.address(row * shape.keys() + keys.first()),
+        4L * shape.queries() * shape.keys(),
+        4L * shape.keys());
+  }
+
+  /** True where the mask leaves none of the keys. */
+  boolean allHidden(QueryBlock block, KeyBlock keys) {
+    return keyMask != null && seen(keyMask, block, keys) == 0;
+  }
+
+  /**
+   * Hides what a query must not see and adds the bias.
+   *
+   * @return what scores are still to be multiplied by to be exponents of 2
+   */
+  float prepare(Lane lane, int slot, ScoreTile tile, QueryBlock block, KeyBlock keys) {
+    tile.hide();
+    float factor = (float) (shape.scale() / VectorMath.LN_2);
+    if (bias != null) {
+      tile.addBias(factor, biasAt(bias, block, keys));
+      factor = 1;
+    }
+    long hidden = hidden(lane, slot, block, keys);
+    if (hidden != 0 || factor < 0) {
+      tile.add(factor, hidden);
+      factor = 1;
+    }
+    return factor;
+  }
+
+  /** Address of 0 or -∞ for each key; 0 where none is hidden. */
+  private long hidden(Lane lane, int slot, QueryBlock block, KeyBlock keys) {
+    if (keyMask == null || seen(keyMask, block, keys) == keys.there()) {
+      return 0;
+    }
+    long to = lane.scratch(slot, 4L * KEYS);
+    long at = (long) block.batch() * shape.keys() + keys.first();
+    for (int j = 0; j < keys.n(); j++) {
+      boolean seen = j < keys.there() && keyMask.byteAt(at + j) != 0;
+      CpuArray.ALL.set(
+          ValueLayout.JAVA_FLOAT_UNALIGNED, to + 4L * j, seen ? 0 : Float.NEGATIVE_INFINITY);
+    }
+    return to;
+  }
+
+  private int seen(CpuArray mask, QueryBlock block, KeyBlock keys) {
+    long at = (long) block.batch() * shape.keys() + keys.first();
+    int seen = 0;
+    for (int j = 0; j < keys.there(); j++) {
+      seen += mask.byteAt(at + j) != 0 ? 1 : 0;
+    }
+    return seen;
   }
 }

@@ -91,16 +91,20 @@ final class Floats {
   private static void widen(long address, int n, float[] to) {
     int i = 0;
     for (; i <= n - LANES; i += LANES) {
-      ShortVector.fromMemorySegment(SHORTS, ALL, address + 2L * i, ORDER)
-          .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
-          .reinterpretAsInts()
-          .lanewise(VectorOperators.LSHL, 16)
-          .reinterpretAsFloats()
-          .intoArray(to, i);
+      widen(address + 2L * i).intoArray(to, i);
     }
     for (; i < n; i++) {
       to[i] = Float.intBitsToFloat(ALL.get(SHORT, address + 2L * i) << 16);
     }
+  }
+
+  /** A vector of BF16 numbers. */
+  static FloatVector widen(long address) {
+    return ShortVector.fromMemorySegment(SHORTS, ALL, address, ORDER)
+        .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+        .reinterpretAsInts()
+        .lanewise(VectorOperators.LSHL, 16)
+        .reinterpretAsFloats();
   }
 
   private static void narrow(float[] from, int n, long address) {
@@ -121,6 +125,16 @@ final class Floats {
     // Rounding could carry a NaN into infinity; a quiet bit keeps it one.
     IntVector result = rounded.blend(upper.or(0x40), x.test(VectorOperators.IS_NAN).cast(INTS));
     result
+        .convertShape(VectorOperators.I2S, SHORTS, 0)
+        .reinterpretAsShorts()
+        .intoMemorySegment(ALL, address, ORDER);
+  }
+
+  /** As {@link #narrow}, halves away from zero; only NaNs that began as BF16 are sure to stay. */
+  static void narrowNumber(FloatVector x, long address) {
+    x.reinterpretAsInts()
+        .add(0x8000)
+        .lanewise(VectorOperators.LSHR, 16)
         .convertShape(VectorOperators.I2S, SHORTS, 0)
         .reinterpretAsShorts()
         .intoMemorySegment(ALL, address, ORDER);

@@ -1,6 +1,5 @@
 package io.moextend.backend.cpu;
 
-import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.Stream;
@@ -18,7 +17,8 @@ final class VectorMath {
   private static final VectorSpecies<Float> SPECIES = Floats.SPECIES;
   private static final int LANES = Floats.LANES;
 
-  private static final float LOG2_E = (float) (1 / Math.log(2));
+  static final double LN_2 = 0x1.62e42fefa39efp-1;
+  static final float LOG2_E = (float) (1 / Math.log(2));
   // ln 2 in two pieces, the first with few bits so that its product with a whole number is exact.
   private static final float LN2_HIGH = 0.693359375f;
   private static final float LN2_LOW = (float) (Math.log(2) - 0.693359375);
@@ -70,6 +70,24 @@ final class VectorMath {
         .blend(Float.NaN, x.test(VectorOperators.IS_NAN));
   }
 
+  /**
+   * 2^x of what is not above 0; relative error below 2e-7, 0 below -126. Small enough to be
+   * compiled into loops with two of them.
+   */
+  static FloatVector exp2(FloatVector x) {
+    FloatVector t = x.add(TO_WHOLE);
+    FloatVector r = x.sub(t.sub(TO_WHOLE));
+    FloatVector p = set(0.0013264727f);
+    p = p.fma(r, set(0.009671513f));
+    p = p.fma(r, set(0.055507336f));
+    p = p.fma(r, set(0.24022242f));
+    p = p.fma(r, set(0.693147f));
+    p = p.fma(r, set(1f));
+    IntVector whole = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+    FloatVector scaled = p.reinterpretAsInts().add(whole).reinterpretAsFloats();
+    return scaled.blend(0f, x.compare(VectorOperators.LT, -126f));
+  }
+
   /** 1 / (1 + e^-x). */
   static FloatVector sigmoid(FloatVector x) {
     return set(1f).div(exp(x.neg()).add(1f));
@@ -116,27 +134,25 @@ final class VectorMath {
     }
   }
 
-  private static final List<VectorShuffle<Float>> HALVES = halves();
+  private static final VectorShuffle<Float> BY_8 = by(8);
+  private static final VectorShuffle<Float> BY_4 = by(4);
+  private static final VectorShuffle<Float> BY_2 = by(2);
+  private static final VectorShuffle<Float> BY_1 = by(1);
 
-  private static List<VectorShuffle<Float>> halves() {
-    var shuffles = new ArrayList<VectorShuffle<Float>>();
-    for (int half = LANES / 2; half > 0; half /= 2) {
-      int offset = half;
-      shuffles.add(VectorShuffle.fromOp(SPECIES, i -> (i + offset) % LANES));
-    }
-    return List.copyOf(shuffles);
+  private static VectorShuffle<Float> by(int offset) {
+    return VectorShuffle.fromOp(SPECIES, i -> (i + offset) % LANES);
   }
 
   /**
    * The sum of a vector's lanes, halves folded onto each other. Not reduceLanes: its order of
-   * addition is left open, and compiled and interpreted code do differ.
+   * addition is left open, and compiled and interpreted code do differ. No loop, which would keep
+   * callers' loops from being compiled to vectors alone.
    */
   static float total(FloatVector v) {
-    FloatVector sum = v;
-    for (int i = 0; i < HALVES.size(); i++) {
-      sum = sum.add(sum.rearrange(HALVES.get(i)));
-    }
-    return sum.lane(0);
+    FloatVector a = LANES > 8 ? v.add(v.rearrange(BY_8)) : v;
+    FloatVector b = LANES > 4 ? a.add(a.rearrange(BY_4)) : a;
+    FloatVector c = b.add(b.rearrange(BY_2));
+    return c.add(c.rearrange(BY_1)).lane(0);
   }
 
   /** Σ x; what pads the last vector must be 0, here and below. */
@@ -182,6 +198,14 @@ final class VectorMath {
   /** The larger of each lane; cheaper than max, which keeps NaN and the sign of zero. */
   static FloatVector larger(FloatVector a, FloatVector b) {
     return b.blend(a, a.compare(VectorOperators.GT, b));
+  }
+
+  /** The largest lane; quicker than reduceLanes, with {@link #larger}'s view of NaN. */
+  static float largest(FloatVector v) {
+    FloatVector a = LANES > 8 ? larger(v, v.rearrange(BY_8)) : v;
+    FloatVector b = LANES > 4 ? larger(a, a.rearrange(BY_4)) : a;
+    FloatVector c = larger(b, b.rearrange(BY_2));
+    return larger(c, c.rearrange(BY_1)).lane(0);
   }
 
   /** x = e^(x - shift); returns the sum. What pads the last vector becomes 0 where it was -∞. */

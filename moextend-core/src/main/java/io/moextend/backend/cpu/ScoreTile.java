@@ -1,0 +1,290 @@
+package io.moextend.backend.cpu;
+
+import io.moextend.array.DType;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorMask;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * The scores of a block of queries with a block of keys, in scratch memory. Scores are F32; what
+ * becomes of them takes their place in the type of the inputs, from each row's start on: no vector
+ * is written before it was read. Exponentials are to the base 2: what scales a score has the factor
+ * log2 e in it.
+ *
+ * <p>A kernel takes all rows, by whole vectors: {@link #hide} sees to those at the ends of a row.
+ * It has one loop of arithmetic, as more than that would not be compiled to vectors alone.
+ */
+final class ScoreTile {
+  /** Bytes from row to row, be they of scores or of what took their place. */
+  static final long ROW = 4L * AttentionInputs.KEYS;
+
+  private static final VectorSpecies<Float> SPECIES = Floats.SPECIES;
+  private static final int LANES = Floats.LANES;
+  private static final MemorySegment ALL = CpuArray.ALL;
+  private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+  private static final ValueLayout.OfFloat FLOAT =
+      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
+
+  private final long address;
+  private final QueryBlock block;
+  private final KeyBlock keys;
+  private final int rows;
+
+  ScoreTile(long address, QueryBlock block, KeyBlock keys) {
+    this.address = address;
+    this.block = block;
+    this.keys = keys;
+    this.rows = block.heads() * block.padded();
+  }
+
+  long address() {
+    return address;
+  }
+
+  private int query(int r) {
+    return r & block.padded() - 1;
+  }
+
+  private int head(int r) {
+    return r / block.padded();
+  }
+
+  /** Where the first vector with a key that a row's query may see begins. */
+  private int low(int r) {
+    return keys.from(query(r)) & -LANES;
+  }
+
+  /** Where the last such vector ends; 0 where there is none. */
+  private int high(int r) {
+    int i = query(r);
+    int until = i < block.queries() ? keys.until(i) : 0;
+    return keys.from(i) < until ? (until + LANES - 1) & -LANES : 0;
+  }
+
+  /** Hides the keys a query may not see that share a vector with one it may. */
+  void hide() {
+    if (keys.allSeeAll()) {
+      return;
+    }
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      int high = high(r);
+      if (high > 0) {
+        for (int j = low(r); j < keys.from(query(r)); j++) {
+          ALL.set(FLOAT, row + 4L * j, Float.NEGATIVE_INFINITY);
+        }
+        for (int j = keys.until(query(r)); j < high; j++) {
+          ALL.set(FLOAT, row + 4L * j, Float.NEGATIVE_INFINITY);
+        }
+      }
+    }
+  }
+
+  /**
+   * score = factor·score + hidden.
+   *
+   * @param hidden address of 0 or -∞ for each key; 0 = none is
+   */
+  void add(float factor, long hidden) {
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      int high = high(r);
+      for (int j = low(r); j < high; j += LANES) {
+        FloatVector s = load(row, j).mul(factor);
+        store(hidden == 0 ? s : s.add(load(hidden, j)), row, j);
+      }
+    }
+  }
+
+  /**
+   * score = factor·score + log2 e·bias.
+   *
+   * @param bias read where a key may be seen
+   */
+  void addBias(float factor, AttentionInputs.BiasPlace bias) {
+    FloatVector log2 = set(VectorMath.LOG2_E);
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      long from = bias.row(head(r), query(r));
+      int high = high(r);
+      for (int j = low(r); j < high; j += LANES) {
+        FloatVector b =
+            FloatVector.fromMemorySegment(SPECIES, ALL, from + 4L * j, ORDER, seen(r, j));
+        store(b.fma(log2, load(row, j).mul(factor)), row, j);
+      }
+    }
+  }
+
+  /** The largest score of each row; -∞ where a query sees none. */
+  void maxima(float[] to) {
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      FloatVector a = set(Float.NEGATIVE_INFINITY);
+      FloatVector b = a;
+      int high = high(r);
+      int j = low(r);
+      for (; j < high - LANES; j += 2 * LANES) {
+        a = VectorMath.larger(a, load(row, j));
+        b = VectorMath.larger(b, load(row, j + LANES));
+      }
+      if (j < high) {
+        a = VectorMath.larger(a, load(row, j));
+      }
+      to[r] = VectorMath.largest(VectorMath.larger(a, b));
+    }
+  }
+
+  /**
+   * score becomes 2^(factor·score - shift) in {@code type}.
+   *
+   * @param shift of each row; -∞ = the row becomes zeros
+   * @param totals a vector for each row, to which exponentials are added before rounding
+   */
+  void exponentials(float factor, float[] shift, DType type, long totals) {
+    if (type == DType.BF16) {
+      narrowExponentials(factor, shift, totals);
+    } else {
+      wideExponentials(factor, shift, totals);
+    }
+  }
+
+  private void narrowExponentials(float factor, float[] shift, long totals) {
+    FloatVector scale = set(factor);
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : high(r);
+      int low = low(r);
+      clear(row, 0, 2 * low);
+      FloatVector base = set(-shift[r]);
+      FloatVector sum = load(totals, r * LANES);
+      for (int j = low; j < high; j += LANES) {
+        FloatVector e = VectorMath.exp2(load(row, j).fma(scale, base));
+        sum = sum.add(e);
+        Floats.narrowNumber(e, row + 2L * j);
+      }
+      store(sum, totals, r * LANES);
+      clear(row, 2 * high, 2 * keys.n());
+    }
+  }
+
+  private void wideExponentials(float factor, float[] shift, long totals) {
+    FloatVector scale = set(factor);
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : high(r);
+      int low = low(r);
+      clear(row, 0, 4 * low);
+      FloatVector base = set(shift[r]);
+      FloatVector sum = load(totals, r * LANES);
+      for (int j = low; j < high; j += LANES) {
+        // rounded as the largest was, whose weight is then exactly 1
+        FloatVector e = VectorMath.exp2(load(row, j).mul(scale).sub(base));
+        sum = sum.add(e);
+        store(e, row, j);
+      }
+      store(sum, totals, r * LANES);
+      clear(row, 4 * high, 4 * keys.n());
+    }
+  }
+
+  /**
+   * score becomes p = 2^(factor·score - shift), and dP becomes p·(dP - delta), both in {@code
+   * type}.
+   */
+  void gradients(ScoreTile dP, float factor, float[] shift, float[] delta, DType type) {
+    if (type == DType.BF16) {
+      narrowGradients(dP.address, factor, shift, delta);
+    } else {
+      wideGradients(dP.address, factor, shift, delta);
+    }
+  }
+
+  private void narrowGradients(long dP, float factor, float[] shift, float[] delta) {
+    FloatVector scale = set(factor);
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      long dRow = dP + r * ROW;
+      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : high(r);
+      int low = low(r);
+      clear(row, 0, 2 * low);
+      clear(dRow, 0, 2 * low);
+      FloatVector base = set(-shift[r]);
+      FloatVector off = set(delta[r]);
+      for (int j = low; j < high; j += LANES) {
+        FloatVector p = VectorMath.exp2(load(row, j).fma(scale, base));
+        Floats.narrowNumber(p, row + 2L * j);
+        Floats.narrowNumber(load(dRow, j).sub(off).mul(p), dRow + 2L * j);
+      }
+      clear(row, 2 * high, 2 * keys.n());
+      clear(dRow, 2 * high, 2 * keys.n());
+    }
+  }
+
+  private void wideGradients(long dP, float factor, float[] shift, float[] delta) {
+    FloatVector scale = set(factor);
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      long dRow = dP + r * ROW;
+      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : high(r);
+      int low = low(r);
+      clear(row, 0, 4 * low);
+      clear(dRow, 0, 4 * low);
+      FloatVector base = set(-shift[r]);
+      FloatVector off = set(delta[r]);
+      for (int j = low; j < high; j += LANES) {
+        FloatVector p = VectorMath.exp2(load(row, j).fma(scale, base));
+        store(p, row, j);
+        store(load(dRow, j).sub(off).mul(p), dRow, j);
+      }
+      clear(row, 4 * high, 4 * keys.n());
+      clear(dRow, 4 * high, 4 * keys.n());
+    }
+  }
+
+  /** bias += p·(dP - delta), scores and dP as they are before {@link #gradients}. */
+  void biasGradients(
+      ScoreTile dP, float factor, float[] shift, float[] delta, AttentionInputs.BiasPlace bias) {
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      long dRow = dP.address + r * ROW;
+      long to = bias.row(head(r), query(r));
+      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : high(r);
+      for (int j = low(r); j < high; j += LANES) {
+        VectorMask<Float> seen = seen(r, j);
+        FloatVector p = VectorMath.exp2(load(row, j).mul(factor).sub(shift[r]));
+        FloatVector.fromMemorySegment(SPECIES, ALL, to + 4L * j, ORDER, seen)
+            .add(load(dRow, j).sub(delta[r]).mul(p))
+            .intoMemorySegment(ALL, to + 4L * j, ORDER, seen);
+      }
+    }
+  }
+
+  /** Zeros from byte to byte, by vectors: up to the next whole one. */
+  private static void clear(long row, int from, int until) {
+    FloatVector zero = FloatVector.zero(SPECIES);
+    for (int i = from; i < until; i += 4 * LANES) {
+      zero.intoMemorySegment(ALL, row + i, ORDER);
+    }
+  }
+
+  private VectorMask<Float> seen(int r, int j) {
+    return SPECIES
+        .indexInRange(j, keys.until(query(r)))
+        .andNot(SPECIES.indexInRange(j, keys.from(query(r))));
+  }
+
+  private static FloatVector set(float value) {
+    return FloatVector.broadcast(SPECIES, value);
+  }
+
+  private static FloatVector load(long row, int i) {
+    return FloatVector.fromMemorySegment(SPECIES, ALL, row + 4L * i, ORDER);
+  }
+
+  private static void store(FloatVector x, long row, int i) {
+    x.intoMemorySegment(ALL, row + 4L * i, ORDER);
+  }
+}
