@@ -47,15 +47,15 @@ final class AttentionBenches {
               1 / Math.sqrt(s.headSize()),
               true,
               0),
-          bed.values(s.tokens(), (long) s.queryHeads() * s.headSize()),
-          bed.values(s.tokens(), keyWidth),
-          bed.values(s.tokens(), keyWidth));
+          bed.values(s.wide(), (long) s.queryHeads() * s.headSize()),
+          bed.values(s.wide(), keyWidth),
+          bed.values(s.wide(), keyWidth));
     }
   }
 
   /** Operations of queries times keys, of which a causal one needs half. */
   private static long product(Setting s) {
-    return (long) s.tokens() * s.sequence() * s.queryHeads() * s.headSize();
+    return (long) s.wide() * s.sequence() * s.queryHeads() * s.headSize();
   }
 
   private static String heads(Setting s) {

@@ -29,7 +29,7 @@ final class CopyBenches {
         moving(
             "ints",
             KernelCase::tokensHidden,
-            s -> Setting.wide(2 * s.tokensHidden()),
+            s -> Setting.inF32(2 * s.tokensHidden()),
             bed -> {
               int[] values = new int[length(bed)];
               return to -> bed.backend().ints(to, values, values.length);
@@ -45,7 +45,7 @@ final class CopyBenches {
         moving(
             "floats",
             KernelCase::tokensHidden,
-            s -> Setting.wide(s.tokensHidden()) + s.narrow(s.tokensHidden()),
+            s -> Setting.inF32(s.tokensHidden()) + s.narrow(s.tokensHidden()),
             bed -> {
               float[] values = new float[length(bed)];
               DType dtype = bed.setting().dtype();
@@ -76,7 +76,7 @@ final class CopyBenches {
         moving(
             "toInts",
             KernelCase::tokensHidden,
-            s -> Setting.wide(2 * s.tokensHidden()),
+            s -> Setting.inF32(2 * s.tokensHidden()),
             bed -> {
               Array x = bed.ints(100, length(bed));
               return to -> bed.backend().toInts(x);
@@ -92,7 +92,7 @@ final class CopyBenches {
         moving(
             "toFloats",
             KernelCase::tokensHidden,
-            s -> Setting.wide(s.tokensHidden()) + s.narrow(s.tokensHidden()),
+            s -> Setting.inF32(s.tokensHidden()) + s.narrow(s.tokensHidden()),
             bed -> {
               Array x = bed.values(length(bed));
               return to -> bed.backend().toFloats(to, x);

@@ -32,7 +32,7 @@ final class ElementBenches {
         moving(
             "addScaled.wide",
             KernelCase::tokensHidden,
-            s -> s.narrow(2 * s.tokensHidden()) + Setting.wide(s.tokensHidden()),
+            s -> s.narrow(2 * s.tokensHidden()) + Setting.inF32(s.tokensHidden()),
             bed -> {
               Array x = bed.values(bed.setting().tokens(), bed.setting().hidden());
               Array y = bed.values(DType.F32, bed.setting().tokens(), bed.setting().hidden());
@@ -63,25 +63,25 @@ final class ElementBenches {
         two("activationBackward." + kind, (b, to, x, d) -> b.activationBackward(to, kind, d, x)),
         moving(
             "gated." + kind,
-            s -> "[%d, 2x%d]".formatted(s.tokens(), s.intermediate()),
-            s -> s.narrow(3L * s.tokens() * s.intermediate()),
+            s -> "[%d, 2x%d]".formatted(s.wide(), s.intermediate()),
+            s -> s.narrow(3L * s.wide() * s.intermediate()),
             bed -> {
               Array x = gates(bed);
               return to -> bed.backend().gated(to, kind, x);
             }),
         moving(
             "gatedBackward." + kind,
-            s -> "[%d, 2x%d]".formatted(s.tokens(), s.intermediate()),
-            s -> s.narrow(5L * s.tokens() * s.intermediate()),
+            s -> "[%d, 2x%d]".formatted(s.wide(), s.intermediate()),
+            s -> s.narrow(5L * s.wide() * s.intermediate()),
             bed -> {
               Array x = gates(bed);
-              Array d = bed.values(bed.setting().tokens(), bed.setting().intermediate());
+              Array d = bed.values(bed.setting().wide(), bed.setting().intermediate());
               return to -> bed.backend().gatedBackward(to, kind, d, x);
             }));
   }
 
   private static Array gates(Bed bed) {
-    return bed.values(bed.setting().tokens(), 2L * bed.setting().intermediate());
+    return bed.values(bed.setting().wide(), 2L * bed.setting().intermediate());
   }
 
   private static Stream<KernelCase> rows() {

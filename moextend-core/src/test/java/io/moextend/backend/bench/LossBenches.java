@@ -22,25 +22,25 @@ final class LossBenches {
         moving(
             "crossEntropy",
             LossBenches::logits,
-            s -> s.narrow((long) s.tokens() * s.vocabulary()),
+            s -> s.narrow((long) s.wide() * s.vocabulary()),
             bed -> {
               Setting s = bed.setting();
-              Array logits = bed.values(s.tokens(), s.vocabulary());
-              Array targets = bed.ints(s.vocabulary(), s.tokens());
-              return to -> bed.backend().crossEntropy(to, logits, targets, s.tokens());
+              Array logits = bed.values(s.wide(), s.vocabulary());
+              Array targets = bed.ints(s.vocabulary(), s.wide());
+              return to -> bed.backend().crossEntropy(to, logits, targets, s.wide());
             }),
         moving(
             "crossEntropyBackward",
             LossBenches::logits,
-            s -> s.narrow(2L * s.tokens() * s.vocabulary()),
+            s -> s.narrow(2L * s.wide() * s.vocabulary()),
             bed -> {
               Setting s = bed.setting();
-              Array logits = bed.values(s.tokens(), s.vocabulary());
-              Array targets = bed.ints(s.vocabulary(), s.tokens());
+              Array logits = bed.values(s.wide(), s.vocabulary());
+              Array targets = bed.ints(s.vocabulary(), s.wide());
               Array one = bed.backend().floats(bed.arena(), DType.F32, new float[] {1}, 1);
-              var forward = bed.backend().crossEntropy(bed.arena(), logits, targets, s.tokens());
+              var forward = bed.backend().crossEntropy(bed.arena(), logits, targets, s.wide());
               return to ->
-                  bed.backend().crossEntropyBackward(to, one, logits, targets, forward, s.tokens());
+                  bed.backend().crossEntropyBackward(to, one, logits, targets, forward, s.wide());
             }));
   }
 
@@ -49,7 +49,7 @@ final class LossBenches {
         moving(
             "balance",
             LossBenches::layers,
-            s -> 4 * Setting.wide(s.routedExperts() + s.routedChoices()),
+            s -> 4 * Setting.inF32(s.routedExperts() + s.routedChoices()),
             bed -> {
               List<Array> p = probabilities(bed);
               List<Array> chosen = chosen(bed, p);
@@ -58,7 +58,7 @@ final class LossBenches {
         moving(
             "balanceBackward",
             LossBenches::layers,
-            s -> 4 * Setting.wide(s.routedExperts()),
+            s -> 4 * Setting.inF32(s.routedExperts()),
             bed -> {
               List<Array> p = probabilities(bed);
               Array one = bed.backend().floats(bed.arena(), DType.F32, new float[] {1}, 1);
@@ -85,6 +85,6 @@ final class LossBenches {
   }
 
   private static String logits(Setting s) {
-    return "[%d, %d]".formatted(s.tokens(), s.vocabulary());
+    return "[%d, %d]".formatted(s.wide(), s.vocabulary());
   }
 }

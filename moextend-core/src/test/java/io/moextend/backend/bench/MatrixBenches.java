@@ -49,29 +49,29 @@ final class MatrixBenches {
         computing(
             "product",
             MatrixBenches::shape,
-            s -> operations(s, s.tokens()),
+            s -> operations(s, s.wide()),
             bed -> {
               Matrix w = matrix(bed);
-              Array x = bed.values(bed.setting().tokens(), w.in());
+              Array x = bed.values(bed.setting().wide(), w.in());
               return to -> bed.backend().product(to, x, w, null, x.dtype());
             }),
         computing(
             "productTransposed",
             MatrixBenches::shape,
-            s -> operations(s, s.tokens()),
+            s -> operations(s, s.wide()),
             bed -> {
               Matrix w = matrix(bed);
-              Array d = bed.values(bed.setting().tokens(), w.out());
+              Array d = bed.values(bed.setting().wide(), w.out());
               return to -> bed.backend().productTransposed(to, d, w);
             }),
         computing(
             "weightGradient",
             MatrixBenches::shape,
-            s -> operations(s, s.tokens()),
+            s -> operations(s, s.wide()),
             bed -> {
               Setting s = bed.setting();
-              Array d = bed.values(s.tokens(), 2L * s.intermediate());
-              Array x = bed.values(s.tokens(), s.hidden());
+              Array d = bed.values(s.wide(), 2L * s.intermediate());
+              Array x = bed.values(s.wide(), s.hidden());
               return to -> bed.backend().weightGradient(to, d, 0, d.dim(1), x);
             }));
   }
@@ -112,14 +112,14 @@ final class MatrixBenches {
   private static KernelCase overExperts(String name, Function<Bed, KernelCase.Call> prepare) {
     return computing(
         name,
-        s -> "%d experts, ".formatted(s.experts()) + shape(s, s.rows()),
-        s -> operations(s, s.rows()),
+        s -> "%d experts, ".formatted(s.experts()) + shape(s, s.topK() * s.wide()),
+        s -> operations(s, s.topK() * s.wide()),
         prepare);
   }
 
   private static Dispatch dispatch(Bed bed) {
     Setting s = bed.setting();
-    return bed.backend().dispatch(bed.arena(), bed.chosen(s.tokens()), s.experts());
+    return bed.backend().dispatch(bed.arena(), bed.chosen(s.wide()), s.experts());
   }
 
   private static List<Matrix> experts(Bed bed) {
@@ -139,7 +139,7 @@ final class MatrixBenches {
   }
 
   private static String shape(Setting s) {
-    return shape(s, s.tokens());
+    return shape(s, s.wide());
   }
 
   private static String shape(Setting s, int rows) {

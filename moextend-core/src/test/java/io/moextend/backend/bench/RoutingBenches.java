@@ -20,14 +20,14 @@ final class RoutingBenches {
     return Stream.of(
         scored(
             "softmax",
-            s -> Setting.wide(2 * s.routedExperts()),
+            s -> Setting.inF32(2 * s.routedExperts()),
             bed -> {
               Array logits = scores(bed);
               return to -> bed.backend().softmax(to, logits);
             }),
         scored(
             "softmaxBackward",
-            s -> Setting.wide(3 * s.routedExperts()),
+            s -> Setting.inF32(3 * s.routedExperts()),
             bed -> {
               Array p = scores(bed);
               Array d = scores(bed);
@@ -35,14 +35,14 @@ final class RoutingBenches {
             }),
         scored(
             "topK",
-            s -> Setting.wide(s.routedExperts() + s.routedChoices()),
+            s -> Setting.inF32(s.routedExperts() + s.routedChoices()),
             bed -> {
               Array p = scores(bed);
               return to -> bed.backend().topK(to, p, bed.setting().topK());
             }),
         scored(
             "pick",
-            s -> Setting.wide(s.routedExperts() + 2 * s.routedChoices()),
+            s -> Setting.inF32(s.routedExperts() + 2 * s.routedChoices()),
             bed -> {
               Array p = scores(bed);
               Array chosen = bed.backend().topK(bed.arena(), p, bed.setting().topK());
@@ -50,7 +50,7 @@ final class RoutingBenches {
             }),
         scored(
             "pickBackward",
-            s -> Setting.wide(2 * s.routedExperts() + 2 * s.routedChoices()),
+            s -> Setting.inF32(2 * s.routedExperts() + 2 * s.routedChoices()),
             bed -> {
               Array p = scores(bed);
               Array chosen = bed.backend().topK(bed.arena(), p, bed.setting().topK());
@@ -59,7 +59,7 @@ final class RoutingBenches {
             }),
         scored(
             "dispatch",
-            s -> Setting.wide(3 * s.routedChoices()),
+            s -> Setting.inF32(3 * s.routedChoices()),
             bed -> {
               Array chosen = bed.chosen(bed.setting().routed());
               return to -> bed.backend().dispatch(to, chosen, bed.setting().experts());

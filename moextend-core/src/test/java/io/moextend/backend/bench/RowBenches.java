@@ -32,7 +32,7 @@ final class RowBenches {
         moving(
             "scatterRows",
             KernelCase::tokensHidden,
-            s -> s.narrow(s.tokensHidden()) + Setting.wide((long) s.vocabulary() * s.hidden()),
+            s -> s.narrow(s.tokensHidden()) + Setting.inF32((long) s.vocabulary() * s.hidden()),
             bed -> {
               Setting s = bed.setting();
               Array d = bed.values(s.tokens(), s.hidden());

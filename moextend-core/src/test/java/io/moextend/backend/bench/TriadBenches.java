@@ -16,7 +16,7 @@ final class TriadBenches {
         KernelCase.moving(
             TRIAD,
             s -> "[%d]".formatted(length(s)),
-            s -> Setting.wide(3 * length(s)),
+            s -> Setting.inF32(3 * length(s)),
             bed -> {
               long n = length(bed.setting());
               Array a = bed.values(DType.F32, n);
@@ -27,6 +27,6 @@ final class TriadBenches {
   }
 
   private static long length(Setting s) {
-    return 2L * s.tokens() * s.hidden();
+    return (long) s.tokens() * s.hidden();
   }
 }

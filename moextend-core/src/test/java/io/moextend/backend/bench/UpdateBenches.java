@@ -16,7 +16,7 @@ final class UpdateBenches {
         moving(
             "accumulateInto",
             UpdateBenches::flat,
-            s -> Setting.wide(2 * length(s)) + s.narrow(length(s)),
+            s -> Setting.inF32(2 * length(s)) + s.narrow(length(s)),
             bed -> {
               Array sum = bed.values(DType.F32, length(bed.setting()));
               Array x = bed.values(length(bed.setting()));
@@ -67,7 +67,7 @@ final class UpdateBenches {
         moving(
             "adamInto",
             UpdateBenches::flat,
-            s -> Setting.wide(7 * length(s)),
+            s -> Setting.inF32(7 * length(s)),
             bed -> {
               Array master = bed.values(DType.F32, length(bed.setting()));
               Array m = bed.values(DType.F32, length(bed.setting()));
