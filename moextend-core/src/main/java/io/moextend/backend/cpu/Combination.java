@@ -5,7 +5,6 @@ import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.backend.Dispatch;
 import io.moextend.backend.RoutingKernels.CombineGradients;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** The rows of each token put together again, by gathering: no two workers write one row. */
@@ -41,21 +40,34 @@ final class Combination {
         tokens,
         (long) topK * width,
         (lane, t) -> {
-          float[] total = lane.floats(0, width);
-          float[] row = lane.floats(1, width);
-          Arrays.fill(total, 0, width, 0f);
-          for (int j = 0; j < topK; j++) {
-            long choice = (long) t * topK + j;
-            Floats.load(rows, (long) slot.intAt(choice) * width, width, row);
-            VectorMath.addTo(total, weights == null ? 1 : weights.floatAt(choice), row, width);
+          int n;
+          for (int column = 0; column < width; column += n) {
+            n = Operand.span(width - column);
+            sum(lane, t, column, n, weights, out);
           }
-          Floats.store(total, width, out, (long) t * width);
         });
     return out;
   }
 
+  /** Some columns of one token: all but the last row are added up in F32. */
+  private void sum(Lane lane, int t, int column, int n, @Nullable CpuArray weights, CpuArray out) {
+    long at = (long) t * width + column;
+    Operand result = Operand.out(lane, 0, out, at, n);
+    Operand total = result.wideOut(lane, 1, n);
+    Bytes.clear(total.address(), 4L * n);
+    for (int j = 0; j < topK; j++) {
+      long choice = (long) t * topK + j;
+      float weight = weights == null ? 1 : weights.floatAt(choice);
+      long from = (long) slot.intAt(choice) * width + column;
+      Operand row = Operand.in(lane, 2, rows, from, n);
+      SumLoops.add(total.address(), weight, row.address(), row.width(), n);
+    }
+    result.take(total, n);
+    result.finish(lane, out, at, n);
+  }
+
   CombineGradients backward(Arena to, Array dOut, CpuArray weights) {
-    CpuArray d = CpuArray.of(dOut);
+    CpuArray d = CpuArray.of(dOut, rows.dtype());
     dOut.require("dOut", tokens, width);
     CpuArray dRows = CpuDevice.allocate(to, rows.dtype(), rows.shape());
     CpuArray dWeights = CpuDevice.allocate(to, DType.F32, tokens, topK);
@@ -63,19 +75,17 @@ final class Combination {
         tokens,
         (long) topK * width,
         (lane, t) -> {
-          float[] outer = lane.floats(0, width);
-          float[] row = lane.floats(1, width);
-          Floats.load(d, (long) t * width, width, outer);
+          Operand outer = Operand.in(lane, 0, d, (long) t * width, width);
           for (int j = 0; j < topK; j++) {
             long choice = (long) t * topK + j;
             long at = (long) slot.intAt(choice) * width;
-            Floats.load(rows, at, width, row);
-            dWeights.setFloat(choice, VectorMath.dot(outer, row, width));
-            float weight = weights.floatAt(choice);
-            for (int i = 0; i < width; i++) {
-              row[i] = weight * outer[i];
-            }
-            Floats.store(row, width, dRows, at);
+            Operand row = Operand.in(lane, 1, rows, at, width);
+            dWeights.setFloat(
+                choice, SumLoops.dot(outer.address(), row.address(), row.width(), width));
+            Operand dRow = Operand.out(lane, 2, dRows, at, width);
+            PointwiseLoops.scale(
+                outer.address(), weights.floatAt(choice), dRow.address(), dRow.width(), width);
+            dRow.finish(lane, dRows, at, width);
           }
         });
     CpuArray source = CpuArray.of(dispatch.source(), DType.I32);

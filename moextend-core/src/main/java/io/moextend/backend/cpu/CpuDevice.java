@@ -4,7 +4,6 @@ import io.moextend.array.Arena;
 import io.moextend.array.DType;
 import io.moextend.array.ShapeException;
 import io.moextend.backend.HostShare;
-import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -87,55 +86,13 @@ final class CpuDevice implements AutoCloseable {
         chunks,
         CHUNK,
         (lane, i) -> {
-          long first = (long) i * CHUNK;
-          task.run(lane, first, (int) Math.min(CHUNK, size - first));
-        });
-  }
-
-  /**
-   * Runs a task for every stripe of columns, for sums over rows: each stripe adds its rows in
-   * order.
-   */
-  void forStripes(long columns, SpanTask task) {
-    int width = 512;
-    workers.run(
-        count((columns + width - 1) / width),
-        (lane, i) -> {
-          long first = (long) i * width;
-          task.run(lane, first, (int) Math.min(width, columns - first));
-        });
-  }
-
-  /** Adds one row's stripe to {@code into}. */
-  @FunctionalInterface
-  interface RowStripe {
-    void add(Lane lane, long row, long first, int n, float[] into);
-  }
-
-  /**
-   * A sum over rows in F32, 64 rows at a time so that long sums stay exact. Tasks have the lane's
-   * buffers from 2 on.
-   *
-   * @return [width] F32
-   */
-  CpuArray sumOverRows(Arena to, long rows, long width, RowStripe task) {
-    CpuArray out = allocate(to, DType.F32, width);
-    forStripes(
-        width,
-        (lane, first, n) -> {
-          float[] total = lane.floats(0, n);
-          float[] part = lane.floats(1, n);
-          Arrays.fill(total, 0, n, 0f);
-          for (long block = 0; block < rows; block += 64) {
-            Arrays.fill(part, 0, n, 0f);
-            for (long row = block; row < Math.min(rows, block + 64); row++) {
-              task.add(lane, row, first, n, part);
-            }
-            VectorMath.addTo(total, 1, part, n);
+          long end = Math.min(size, (i + 1L) * CHUNK);
+          int n;
+          for (long first = (long) i * CHUNK; first < end; first += n) {
+            n = Operand.span(end - first);
+            task.run(lane, first, n);
           }
-          Floats.store(total, n, out, first);
         });
-    return out;
   }
 
   /** Writes the values of one array into another of the same size, rounded where types differ. */
@@ -146,9 +103,15 @@ final class CpuDevice implements AutoCloseable {
           if (from.dtype() == to.dtype()) {
             CpuArray.copy(from, first, to, first, n);
           } else {
-            float[] buffer = lane.floats(0, n);
-            Floats.load(from, first, n, buffer);
-            Floats.store(buffer, n, to, first);
+            Operand source = Operand.in(lane, 0, from, first, n);
+            Operand target = Operand.out(lane, 1, to, first, n);
+            if (target.width() == Vectors.F32) {
+              Operand wide = source.wide(lane, 2, n);
+              Bytes.copy(wide.address(), target.address(), 4L * n);
+            } else {
+              target.take(source, n);
+            }
+            target.finish(lane, to, first, n);
           }
         });
   }

@@ -6,17 +6,17 @@ import io.moextend.array.DType;
 import io.moextend.array.ShapeException;
 import io.moextend.backend.Activation;
 import io.moextend.backend.ElementKernels;
-import java.util.Arrays;
 
 /** Pointwise kernels by chunks; sums over rows by stripes of columns. */
 interface CpuElements extends ElementKernels {
-  CpuDevice cpu();
+  /** Buffers for an activation's input, its value and its derivative. */
+  int WIDE = 6;
 
-  /** One chunk of a pointwise kernel of two inputs; may write beyond n up to a whole vector. */
-  @FunctionalInterface
-  interface Chunk {
-    void run(float[] a, float[] b, float[] out, int n);
-  }
+  int VALUE = 7;
+
+  int SLOPE = 8;
+
+  CpuDevice cpu();
 
   @Override
   default Array add(Arena to, Array a, Array b) {
@@ -31,14 +31,11 @@ interface CpuElements extends ElementKernels {
     float factor = (float) s;
     return map(
         to,
-        a.dtype(),
         a,
         b,
-        (x, y, out, n) -> {
-          for (int i = 0; i < n; i++) {
-            out[i] = x[i] + factor * y[i];
-          }
-        });
+        (lane, x, y, out, n) ->
+            PointwiseLoops.addScaled(
+                x.address(), y.address(), factor, out.address(), out.width(), n));
   }
 
   @Override
@@ -46,19 +43,24 @@ interface CpuElements extends ElementKernels {
     float factor = (float) s;
     return map(
         to,
-        a.dtype(),
         a,
         a,
-        (x, same, out, n) -> {
-          for (int i = 0; i < n; i++) {
-            out[i] = factor * x[i];
-          }
-        });
+        (lane, x, same, out, n) ->
+            PointwiseLoops.scale(x.address(), factor, out.address(), out.width(), n));
   }
 
   @Override
   default Array activation(Arena to, Activation kind, Array x) {
-    return map(to, x.dtype(), x, x, (a, same, out, n) -> Pointwise.apply(kind, a, out, n));
+    return map(
+        to,
+        x,
+        x,
+        (lane, a, same, out, n) -> {
+          Operand value = out.wideOut(lane, VALUE, n);
+          Operand spare = Operand.buffer(lane, SLOPE, n);
+          Pointwise.apply(kind, a.wide(lane, WIDE, n), value, spare, n);
+          out.take(value, n);
+        });
   }
 
   @Override
@@ -66,14 +68,13 @@ interface CpuElements extends ElementKernels {
     sameShape(dOut, x);
     return map(
         to,
-        dOut.dtype(),
         dOut,
         x,
-        (d, a, out, n) -> {
-          Pointwise.derive(kind, a, out, n);
-          for (int i = 0; i < n; i++) {
-            out[i] *= d[i];
-          }
+        (lane, d, a, out, n) -> {
+          Operand slope = Operand.buffer(lane, SLOPE, n);
+          Operand value = Operand.buffer(lane, VALUE, n);
+          Pointwise.derive(kind, a.wide(lane, WIDE, n), value, slope, n);
+          PointwiseLoops.multiply(slope.address(), d.address(), out.address(), out.width(), n);
         });
   }
 
@@ -88,7 +89,7 @@ interface CpuElements extends ElementKernels {
   @Override
   default Array addRepeated(Arena to, Array x, Array rows) {
     CpuArray a = CpuArray.of(x);
-    CpuArray repeated = CpuArray.of(rows);
+    CpuArray repeated = CpuArray.of(rows, x.dtype());
     long period = rows.dim(0);
     rows.require("rows", -1, x.dim(1));
     if (period == 0 ? x.dim(0) != 0 : x.dim(0) % period != 0) {
@@ -101,12 +102,12 @@ interface CpuElements extends ElementKernels {
             x.dim(0),
             width,
             (lane, r) -> {
-              float[] sum = lane.floats(0, width);
-              float[] added = lane.floats(1, width);
-              Floats.load(a, (long) r * width, width, sum);
-              Floats.load(repeated, r % period * width, width, added);
-              VectorMath.addTo(sum, 1, added, width);
-              Floats.store(sum, width, out, (long) r * width);
+              Operand left = Operand.in(lane, 0, a, (long) r * width, width);
+              Operand right = Operand.in(lane, 1, repeated, r % period * width, width);
+              Operand sum = Operand.out(lane, 2, out, (long) r * width, width);
+              PointwiseLoops.addScaled(
+                  left.address(), right.address(), 1, sum.address(), sum.width(), width);
+              sum.finish(lane, out, (long) r * width, width);
             });
     return out;
   }
@@ -124,14 +125,13 @@ interface CpuElements extends ElementKernels {
         .forChunks(
             period * width,
             (lane, first, n) -> {
-              float[] row = lane.floats(0, n);
-              float[] sum = lane.floats(1, n);
-              Arrays.fill(sum, 0, n, 0f);
+              Operand sum = Operand.out(lane, 0, out, first, n);
+              Bytes.clear(sum.address(), 4L * Floats.padded(n));
               for (long g = 0; g < groups; g++) {
-                Floats.load(d, g * period * width + first, n, row);
-                VectorMath.addTo(sum, 1, row, n);
+                Operand row = Operand.in(lane, 1, d, g * period * width + first, n);
+                SumLoops.add(sum.address(), 1, row.address(), row.width(), n);
               }
-              Floats.store(sum, n, out, first);
+              sum.finish(lane, out, first, n);
             });
     return out;
   }
@@ -139,16 +139,13 @@ interface CpuElements extends ElementKernels {
   @Override
   default Array sumRows(Arena to, Array x) {
     CpuArray a = CpuArray.of(x);
-    long width = x.dim(1);
-    return cpu()
-        .sumOverRows(
+    int width = CpuDevice.count(x.dim(1));
+    return new RowSum(cpu(), x.dim(0), width)
+        .run(
             to,
-            x.dim(0),
-            width,
-            (lane, row, first, n, into) -> {
-              float[] values = lane.floats(2, n);
-              Floats.load(a, row * width + first, n, values);
-              VectorMath.addTo(into, 1, values, n);
+            (lane, row, into) -> {
+              Operand values = Operand.in(lane, 0, a, row * width, width);
+              SumLoops.add(into, 1, values.address(), values.width(), width);
             });
   }
 
@@ -161,14 +158,15 @@ interface CpuElements extends ElementKernels {
         x.dim(0),
         width,
         (lane, row, column, n) -> {
-          float[] gate = lane.floats(0, n);
-          float[] up = lane.floats(1, n);
-          float[] result = lane.floats(2, n);
-          Floats.load(a, row * 2 * width + column, n, gate);
-          Floats.load(a, row * 2 * width + width + column, n, up);
-          Pointwise.apply(kind, gate, result, n);
-          VectorMath.multiply(result, up, n);
-          Floats.store(result, n, out, row * width + column);
+          long first = row * 2 * width + column;
+          Operand gate = Operand.in(lane, 0, a, first, n);
+          Operand up = Operand.in(lane, 1, a, first + width, n);
+          Operand result = Operand.out(lane, 2, out, row * width + column, n);
+          Operand value = Operand.buffer(lane, VALUE, n);
+          Pointwise.apply(kind, gate.wide(lane, WIDE, n), value, Operand.buffer(lane, SLOPE, n), n);
+          PointwiseLoops.multiply(
+              value.address(), up.address(), result.address(), result.width(), n);
+          result.finish(lane, out, row * width + column, n);
         });
     return out;
   }
@@ -176,7 +174,7 @@ interface CpuElements extends ElementKernels {
   @Override
   default Array gatedBackward(Arena to, Activation kind, Array dOut, Array x) {
     CpuArray a = CpuArray.of(x);
-    CpuArray d = CpuArray.of(dOut);
+    CpuArray d = CpuArray.of(dOut, x.dtype());
     int width = half(x);
     dOut.require("dOut", x.dim(0), width);
     CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
@@ -184,21 +182,21 @@ interface CpuElements extends ElementKernels {
         x.dim(0),
         width,
         (lane, row, column, n) -> {
-          float[] gate = lane.floats(0, n);
-          float[] up = lane.floats(1, n);
-          float[] outer = lane.floats(2, n);
-          float[] result = lane.floats(3, n);
           long first = row * 2 * width + column;
-          Floats.load(a, first, n, gate);
-          Floats.load(a, first + width, n, up);
-          Floats.load(d, row * width + column, n, outer);
-          Pointwise.derive(kind, gate, result, n);
-          VectorMath.multiply(result, up, n);
-          VectorMath.multiply(result, outer, n);
-          Floats.store(result, n, out, first);
-          Pointwise.apply(kind, gate, result, n);
-          VectorMath.multiply(result, outer, n);
-          Floats.store(result, n, out, first + width);
+          Operand gate = Operand.in(lane, 0, a, first, n);
+          Operand up = Operand.in(lane, 1, a, first + width, n);
+          Operand outer = Operand.in(lane, 2, d, row * width + column, n);
+          Operand left = Operand.out(lane, 3, out, first, n);
+          Operand right = Operand.out(lane, 4, out, first + width, n);
+          Operand value = Operand.buffer(lane, VALUE, n);
+          Operand slope = Operand.buffer(lane, SLOPE, n);
+          Pointwise.derive(kind, gate.wide(lane, WIDE, n), value, slope, n);
+          PointwiseLoops.multiply(
+              slope.address(), up.address(), outer.address(), left.address(), left.width(), n);
+          PointwiseLoops.multiply(
+              value.address(), outer.address(), right.address(), right.width(), n);
+          left.finish(lane, out, first, n);
+          right.finish(lane, out, first + width, n);
         });
     return out;
   }
@@ -215,30 +213,40 @@ interface CpuElements extends ElementKernels {
             rows,
             2L * width,
             (lane, row) -> {
-              for (int column = 0; column < width; column += CpuDevice.CHUNK) {
-                task.run(lane, row, column, Math.min(CpuDevice.CHUNK, width - column));
+              int n;
+              for (int column = 0; column < width; column += n) {
+                n = Operand.span(width - column);
+                task.run(lane, row, column, n);
               }
             });
   }
 
-  private Array map(Arena to, DType dtype, Array a, Array b, Chunk kernel) {
+  /** One chunk of a pointwise kernel of two inputs. */
+  @FunctionalInterface
+  interface Chunk {
+    void run(Lane lane, Operand a, Operand b, Operand out, int n);
+  }
+
+  /** A result of the first input's type and shape. */
+  private Array map(Arena to, Array a, Array b, Chunk kernel) {
     CpuArray left = CpuArray.of(a);
     CpuArray right = CpuArray.of(b);
-    CpuArray out = CpuDevice.allocate(to, dtype, a.shape());
+    CpuArray out = CpuDevice.allocate(to, a.dtype(), a.shape());
     cpu()
         .forChunks(
             a.size(),
             (lane, first, n) -> {
-              float[] x = lane.floats(0, n);
-              Floats.load(left, first, n, x);
-              float[] y = x;
-              if (right != left) {
-                y = lane.floats(1, n);
-                Floats.load(right, first, n, y);
+              Operand x = Operand.in(lane, 0, left, first, n);
+              Operand y = right == left ? x : Operand.in(lane, 1, right, first, n);
+              Operand result = Operand.out(lane, 2, out, first, n);
+              if (x.width() == y.width() && x.width() == result.width()) {
+                kernel.run(lane, x, y, result, n);
+              } else {
+                Operand written = result.wideOut(lane, 3, n);
+                kernel.run(lane, x.wide(lane, 4, n), y.wide(lane, 5, n), written, n);
+                result.take(written, n);
               }
-              float[] result = lane.floats(2, n);
-              kernel.run(x, y, result, n);
-              Floats.store(result, n, out, first);
+              result.finish(lane, out, first, n);
             });
     return out;
   }

@@ -26,12 +26,9 @@ interface CpuLosses extends LossKernels {
             logits.dim(0),
             classes,
             (lane, r) -> {
-              float[] row = lane.floats(0, classes);
-              Floats.load(a, (long) r * classes, classes, row);
               int wanted = target.intAt(r);
-              float at = wanted < 0 ? 0 : row[wanted];
-              float max = VectorMath.max(row, classes);
-              float lse = (float) (max + Math.log(VectorMath.expTo(row, max, classes)));
+              float at = wanted < 0 ? 0 : Logits.at(lane, a, (long) r * classes + wanted);
+              float lse = Logits.logSumExp(lane, a, (long) r * classes, classes);
               logSumExp.setFloat(r, lse);
               perRow.setFloat(r, wanted < 0 ? 0 : lse - at);
             });
@@ -68,12 +65,7 @@ interface CpuLosses extends LossKernels {
                 out.clear((long) r * classes, classes);
                 return;
               }
-              float[] row = lane.floats(0, classes);
-              Floats.load(a, (long) r * classes, classes, row);
-              VectorMath.expTo(row, logSumExp.floatAt(r), classes);
-              row[wanted] -= 1;
-              VectorMath.scale(row, factor, classes);
-              Floats.store(row, classes, out, (long) r * classes);
+              Logits.gradient(lane, a, out, r, wanted, logSumExp.floatAt(r), factor);
             });
     return out;
   }

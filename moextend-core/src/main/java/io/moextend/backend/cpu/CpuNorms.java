@@ -12,27 +12,21 @@ interface CpuNorms extends NormKernels {
   @Override
   default Normed rmsNorm(Arena to, Array x, Array weight, double eps) {
     CpuArray a = CpuArray.of(x);
-    CpuArray w = CpuArray.of(weight);
     int width = width(x, weight);
     CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
     CpuArray inverse = CpuDevice.allocate(to, DType.F32, x.dim(0));
-    cpu()
-        .forRows(
-            x.dim(0),
-            width,
-            (lane, r) -> {
-              float[] row = lane.floats(0, width);
-              float[] scale = lane.floats(1, width);
-              Floats.load(a, (long) r * width, width, row);
-              Floats.load(w, 0, width, scale);
-              double mean = (double) VectorMath.dot(row, row, width) / width;
-              float inv = (float) (1 / Math.sqrt(mean + eps));
-              for (int i = 0; i < width; i++) {
-                row[i] = row[i] * inv * scale[i];
-              }
-              inverse.setFloat(r, inv);
-              Floats.store(row, width, out, (long) r * width);
-            });
+    try (var w = new WideRow(cpu(), CpuArray.of(weight))) {
+      forRows(
+          a,
+          out,
+          (row, result, r) -> {
+            float squares = SumLoops.dot(row.address(), row.address(), row.width(), width);
+            float inv = (float) (1 / Math.sqrt((double) squares / width + eps));
+            NormLoops.scale(
+                row.address(), 0, inv, w.address(), result.address(), result.width(), width);
+            inverse.setFloat(r, inv);
+          });
+    }
     return new Normed(out, inverse, inverse);
   }
 
@@ -50,37 +44,28 @@ interface CpuNorms extends NormKernels {
   @Override
   default Normed layerNorm(Arena to, Array x, Array weight, Array bias, double eps) {
     CpuArray a = CpuArray.of(x);
-    CpuArray w = CpuArray.of(weight);
-    CpuArray b = CpuArray.of(bias);
     int width = width(x, weight);
     width(x, bias);
     CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
     CpuArray inverse = CpuDevice.allocate(to, DType.F32, x.dim(0));
     CpuArray mean = CpuDevice.allocate(to, DType.F32, x.dim(0));
-    cpu()
-        .forRows(
-            x.dim(0),
-            width,
-            (lane, r) -> {
-              float[] row = lane.floats(0, width);
-              float[] scale = lane.floats(1, width);
-              float[] shift = lane.floats(2, width);
-              Floats.load(a, (long) r * width, width, row);
-              Floats.load(w, 0, width, scale);
-              Floats.load(b, 0, width, shift);
-              float mu = VectorMath.sum(row, width) / width;
-              for (int i = 0; i < width; i++) {
-                row[i] -= mu;
-              }
-              double variance = (double) VectorMath.dot(row, row, width) / width;
-              float inv = (float) (1 / Math.sqrt(variance + eps));
-              for (int i = 0; i < width; i++) {
-                row[i] = row[i] * inv * scale[i] + shift[i];
-              }
-              inverse.setFloat(r, inv);
-              mean.setFloat(r, mu);
-              Floats.store(row, width, out, (long) r * width);
-            });
+    try (var w = new WideRow(cpu(), CpuArray.of(weight));
+        var b = new WideRow(cpu(), CpuArray.of(bias))) {
+      forRows(
+          a,
+          out,
+          (row, result, r) -> {
+            long from = row.address();
+            float mu = NormLoops.sum(from, row.width(), width) / width;
+            row.pad(width, mu);
+            float squares = NormLoops.squares(from, mu, row.width(), width);
+            float inv = (float) (1 / Math.sqrt((double) squares / width + eps));
+            NormLoops.shift(
+                from, mu, inv, w.address(), b.address(), result.address(), result.width(), width);
+            inverse.setFloat(r, inv);
+            mean.setFloat(r, mu);
+          });
+    }
     return new Normed(out, inverse, mean);
   }
 
@@ -97,66 +82,76 @@ interface CpuNorms extends NormKernels {
 
   private Array backward(
       Arena to, Array dOut, Array x, Array weight, Normed forward, boolean centred) {
-    CpuArray d = CpuArray.of(dOut);
+    CpuArray d = CpuArray.of(dOut, x.dtype());
     CpuArray a = CpuArray.of(x);
-    CpuArray w = CpuArray.of(weight);
     CpuArray inverse = CpuArray.of(forward.inverse(), DType.F32);
     CpuArray mean = CpuArray.of(forward.mean(), DType.F32);
     int width = width(x, weight);
     dOut.require("dOut", x.shape());
     CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
+    try (var w = new WideRow(cpu(), CpuArray.of(weight))) {
+      cpu()
+          .forRows(
+              x.dim(0),
+              width,
+              (lane, r) -> {
+                long first = (long) r * width;
+                Operand outer = Operand.in(lane, 0, d, first, width);
+                Operand row = Operand.in(lane, 1, a, first, width);
+                Operand result = Operand.out(lane, 2, out, first, width);
+                float inv = inverse.floatAt(r);
+                float mu = centred ? mean.floatAt(r) : 0;
+                long g = outer.address();
+                float offset =
+                    centred ? NormLoops.offset(g, w.address(), outer.width(), width) / width : 0;
+                float slope =
+                    NormLoops.slope(g, row.address(), mu, w.address(), row.width(), width);
+                var same = new NormLoops.Row(mu, inv, offset, slope / width * inv * inv);
+                NormLoops.gradient(
+                    g, row.address(), w.address(), same, result.address(), row.width(), width);
+                result.finish(lane, out, first, width);
+              });
+    }
+    return out;
+  }
+
+  private Array weightGradient(Arena to, Array dOut, Array x, Normed forward, boolean centred) {
+    CpuArray d = CpuArray.of(dOut, x.dtype());
+    CpuArray a = CpuArray.of(x);
+    CpuArray inverse = CpuArray.of(forward.inverse(), DType.F32);
+    CpuArray mean = CpuArray.of(forward.mean(), DType.F32);
+    dOut.require("dOut", x.shape());
+    int width = CpuDevice.count(x.dim(1));
+    return new RowSum(cpu(), x.dim(0), width)
+        .run(
+            to,
+            (lane, row, into) -> {
+              Operand g = Operand.in(lane, 0, d, row * width, width);
+              Operand values = Operand.in(lane, 1, a, row * width, width);
+              float mu = centred ? mean.floatAt(row) : 0;
+              NormLoops.addWeight(
+                  into, g.address(), values.address(), mu, inverse.floatAt(row), g.width(), width);
+            });
+  }
+
+  /** A row to be read and where its result goes. */
+  @FunctionalInterface
+  interface RowKernel {
+    void run(Operand row, Operand result, int r);
+  }
+
+  private void forRows(CpuArray x, CpuArray out, RowKernel kernel) {
+    int width = CpuDevice.count(x.dim(1));
     cpu()
         .forRows(
             x.dim(0),
             width,
             (lane, r) -> {
-              float[] g = lane.floats(0, width);
-              float[] normed = lane.floats(1, width);
-              float[] scale = lane.floats(2, width);
-              Floats.load(d, (long) r * width, width, g);
-              Floats.load(a, (long) r * width, width, normed);
-              Floats.load(w, 0, width, scale);
-              VectorMath.multiply(g, scale, width);
-              float inv = inverse.floatAt(r);
-              normalise(normed, inv, centred ? mean.floatAt(r) : 0, width);
-              float offset = centred ? VectorMath.sum(g, width) / width : 0;
-              float slope = VectorMath.dot(g, normed, width) / width;
-              for (int i = 0; i < width; i++) {
-                g[i] = inv * (g[i] - offset - normed[i] * slope);
-              }
-              Floats.store(g, width, out, (long) r * width);
+              Operand row = Operand.in(lane, 0, x, (long) r * width, width);
+              Operand result = Operand.out(lane, 1, out, (long) r * width, width);
+              kernel.run(row, result, r);
+              result.finish(lane, out, (long) r * width, width);
             });
-    return out;
-  }
-
-  private Array weightGradient(Arena to, Array dOut, Array x, Normed forward, boolean centred) {
-    CpuArray d = CpuArray.of(dOut);
-    CpuArray a = CpuArray.of(x);
-    CpuArray inverse = CpuArray.of(forward.inverse(), DType.F32);
-    CpuArray mean = CpuArray.of(forward.mean(), DType.F32);
-    dOut.require("dOut", x.shape());
-    long width = x.dim(1);
-    return cpu()
-        .sumOverRows(
-            to,
-            x.dim(0),
-            width,
-            (lane, row, first, n, into) -> {
-              float[] g = lane.floats(2, n);
-              float[] normed = lane.floats(3, n);
-              Floats.load(d, row * width + first, n, g);
-              Floats.load(a, row * width + first, n, normed);
-              normalise(normed, inverse.floatAt(row), centred ? mean.floatAt(row) : 0, n);
-              for (int i = 0; i < n; i++) {
-                into[i] += g[i] * normed[i];
-              }
-            });
-  }
-
-  private static void normalise(float[] x, float inverse, float mean, int n) {
-    for (int i = 0; i < n; i++) {
-      x[i] = (x[i] - mean) * inverse;
-    }
   }
 
   private static int width(Array x, Array weight) {

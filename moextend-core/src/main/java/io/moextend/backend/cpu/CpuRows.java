@@ -26,7 +26,7 @@ interface CpuRows extends RowKernels {
     return out;
   }
 
-  /** Each worker owns some rows of the table and adds to them in the order of {@code rows}. */
+  /** Each row of the table is one worker's, which adds to it in the order of {@code rows}. */
   @Override
   default Array scatterRows(Arena to, Array dOut, Array rows, long tableRows) {
     CpuArray d = CpuArray.of(dOut);
@@ -34,25 +34,24 @@ interface CpuRows extends RowKernels {
     CpuArray index = index(rows, tableRows);
     int width = CpuDevice.count(dOut.dim(1));
     CpuArray out = CpuDevice.allocate(to, DType.F32, tableRows, width);
-    long share = Math.max(1, (tableRows + 63) / 64);
+    var order = new RowOrder(index, tableRows);
     cpu()
-        .workers()
-        .run(
-            CpuDevice.count((tableRows + share - 1) / share),
-            (lane, i) -> {
-              long from = i * share;
-              long until = Math.min(tableRows, from + share);
-              out.clear(from * width, (until - from) * width);
-              float[] sum = lane.floats(0, width);
-              float[] row = lane.floats(1, width);
-              for (long r = 0; r < rows.size(); r++) {
-                long at = index.intAt(r);
-                if (at >= from && at < until) {
-                  Floats.load(out, at * width, width, sum);
-                  Floats.load(d, r * width, width, row);
-                  VectorMath.addTo(sum, 1, row, width);
-                  Floats.store(sum, width, out, at * width);
+        .forRows(
+            tableRows,
+            width,
+            (lane, t) -> {
+              long at = (long) t * width;
+              int n;
+              for (int column = 0; column < width; column += n) {
+                n = Operand.span(width - column);
+                Operand sum = Operand.out(lane, 0, out, at + column, n);
+                Bytes.clear(sum.address(), 4L * n);
+                for (int i = order.first(t); i < order.first(t + 1); i++) {
+                  long from = (long) order.row(i) * width + column;
+                  Operand row = Operand.in(lane, 1, d, from, n);
+                  SumLoops.add(sum.address(), 1, row.address(), row.width(), n);
                 }
+                sum.finish(lane, out, at + column, n);
               }
             });
     return out;
@@ -150,6 +149,7 @@ interface CpuRows extends RowKernels {
     long across = width / size;
     long each = height / size * across;
     long length = channels * size * size;
+    int bytes = pixels.dtype().bytes();
     CpuArray out = CpuDevice.allocate(to, pixels.dtype(), pixels.dim(0) * each, length);
     cpu()
         .forRows(
@@ -163,7 +163,7 @@ interface CpuRows extends RowKernels {
               for (long c = 0; c < channels; c++) {
                 for (int y = 0; y < size; y++, at += size) {
                   long from = ((image * channels + c) * height + top + y) * width + left;
-                  CpuArray.copy(a, from, out, at, size);
+                  Bytes.copyShort(a.address(from), out.address(at), (long) size * bytes);
                 }
               }
             });
@@ -200,28 +200,59 @@ interface CpuRows extends RowKernels {
             x.dim(0),
             width,
             (lane, r) -> {
-              float[] row = lane.floats(0, width);
-              float[] c = lane.floats(1, half);
-              float[] s = lane.floats(2, half);
-              Floats.load(a, r * all + from, width, row);
-              Floats.load(cosines, (long) position.intAt(r) * half, half, c);
-              Floats.load(sines, (long) position.intAt(r) * half, half, s);
-              VectorMath.scale(s, sign, half);
-              for (int h = 0; h < heads; h++) {
-                turn(row, 2 * h * half, half, c, s);
+              long table = (long) position.intAt(r) * half;
+              if (half % Vectors.LANES != 0) {
+                turn(lane, a, r * all + from, cosines, sines, table, sign, out, (long) r * width);
+                return;
               }
-              Floats.store(row, width, out, (long) r * width);
+              Operand row = Operand.in(lane, 0, a, r * all + from, width);
+              Operand turned = Operand.out(lane, 1, out, (long) r * width, width);
+              long s = sines.address(table);
+              if (inverse) {
+                Operand negated = Operand.buffer(lane, 2, half);
+                PointwiseLoops.scale(s, -1, negated.address(), Vectors.F32, half);
+                s = negated.address();
+              }
+              long c = cosines.address(table);
+              if (row.width() == Vectors.BF16) {
+                RowLoops.turnBf16(row.address(), c, s, half, heads, turned.address());
+              } else {
+                RowLoops.turn(row.address(), c, s, half, heads, turned.address());
+              }
+              turned.finish(lane, out, (long) r * width, width);
             });
     return out;
   }
 
-  private static void turn(float[] row, int first, int half, float[] c, float[] s) {
-    for (int i = 0; i < half; i++) {
-      float x1 = row[first + i];
-      float x2 = row[first + half + i];
-      row[first + i] = x1 * c[i] - x2 * s[i];
-      row[first + half + i] = x2 * c[i] + x1 * s[i];
+  /** One row whose half heads are no whole vectors. */
+  private static void turn(
+      Lane lane,
+      CpuArray from,
+      long first,
+      CpuArray cosines,
+      CpuArray sines,
+      long table,
+      float sign,
+      CpuArray out,
+      long at) {
+    int half = CpuDevice.count(cosines.dim(1));
+    int width = CpuDevice.count(out.dim(1));
+    float[] row = lane.floats(0, width);
+    float[] c = lane.floats(1, half);
+    float[] s = lane.floats(2, half);
+    Floats.load(from, first, width, row);
+    Floats.load(cosines, table, half, c);
+    Floats.load(sines, table, half, s);
+    for (int head = 0; head < width; head += 2 * half) {
+      for (int i = head; i < head + half; i++) {
+        float x1 = row[i];
+        float x2 = row[i + half];
+        float sine = sign * s[i - head];
+        row[i] = x1 * c[i - head] - x2 * sine;
+        row[i + half] = x2 * c[i - head] + x1 * sine;
+      }
     }
+    Floats.store(row, width, out, at);
   }
 
   private CpuArray copyOf(Arena to, Array x) {

@@ -22,12 +22,12 @@ interface CpuUpdates extends UpdateKernels {
         .forChunks(
             into.size(),
             (lane, first, n) -> {
-              float[] a = lane.floats(0, n);
-              float[] b = lane.floats(1, n);
-              Floats.load(sum, first, n, a);
-              Floats.load(source, first, n, b);
-              VectorMath.addTo(a, factor, b, n);
-              Floats.store(a, n, sum, first);
+              Operand a = Operand.in(lane, 0, sum, first, n);
+              Operand b = Operand.in(lane, 1, source, first, n);
+              Operand wide = a.wide(lane, 2, n);
+              SumLoops.add(wide.address(), factor, b.address(), b.width(), n);
+              a.take(wide, n);
+              a.finish(lane, sum, first, n);
             });
   }
 
@@ -80,44 +80,31 @@ interface CpuUpdates extends UpdateKernels {
     CpuArray a = CpuArray.of(x);
     int block = 1 << 16;
     int blocks = CpuDevice.count((x.size() + block - 1) / block);
-    var sums = new double[blocks];
+    int lanes = Vectors.LANES;
+    CpuArray sums = CpuDevice.allocate(to, DType.F64, blocks, lanes);
     cpu()
         .forRows(
             blocks,
             block,
             (lane, i) -> {
-              float[] buffer = lane.floats(0, CpuDevice.CHUNK);
+              sums.clear((long) i * lanes, lanes);
               long end = Math.min(x.size(), (i + 1L) * block);
-              double sum = 0;
-              for (long first = (long) i * block; first < end; first += CpuDevice.CHUNK) {
-                int n = (int) Math.min(CpuDevice.CHUNK, end - first);
-                Floats.load(a, first, n, buffer);
-                sum += squares(buffer, n);
+              int n;
+              for (long first = (long) i * block; first < end; first += n) {
+                n = Operand.span(end - first);
+                Operand values = Operand.in(lane, 0, a, first, n);
+                SumLoops.addSquares(
+                    sums.address((long) i * lanes), values.address(), values.width(), n);
               }
-              sums[i] = sum;
             });
     double total = 0;
-    for (double sum : sums) {
-      total += sum;
+    for (long i = 0; i < sums.size(); i++) {
+      total += CpuArray.ALL.get(ValueLayout.JAVA_DOUBLE_UNALIGNED, sums.address(i));
     }
+    to.free(sums);
     CpuArray out = CpuDevice.allocate(to, DType.F64, 1);
     CpuArray.ALL.set(ValueLayout.JAVA_DOUBLE_UNALIGNED, out.address(), total);
     return out;
-  }
-
-  /** Four sums side by side, so that an addition need not wait for the one before. */
-  private static double squares(float[] x, int n) {
-    double a = 0;
-    double b = 0;
-    double c = 0;
-    double d = 0;
-    for (int i = 0; i < n; i += 4) { // what pads the last vector is 0
-      a += (double) x[i] * x[i];
-      b += (double) x[i + 1] * x[i + 1];
-      c += (double) x[i + 2] * x[i + 2];
-      d += (double) x[i + 3] * x[i + 3];
-    }
-    return a + b + (c + d);
   }
 
   @Override

@@ -2,7 +2,6 @@ package io.moextend.backend.cpu;
 
 import java.util.Arrays;
 import java.util.List;
-import java.util.stream.Stream;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
@@ -26,48 +25,52 @@ final class VectorMath {
   private static final float EXP_MIN = -87.33654f;
   private static final float TO_WHOLE = 0x1.8p23f;
 
-  /** Vectors made once: to make them in the loop is more than can be compiled into it. */
-  private static final List<FloatVector> TAIL =
-      Stream.of(
-              -5.409155e-11f,
-              2.940449e-9f,
-              -7.121877e-8f,
-              1.0096046e-6f,
-              -9.192061e-6f,
-              5.4324356e-5f,
-              -1.8170808e-4f,
-              -5.0456987e-5f,
-              4.90313e-3f,
-              -3.642637e-2f,
-              -3.1827590e-1f,
-              -7.9788947e-1f,
-              -6.9314706e-1f)
-          .map(VectorMath::set)
-          .toList();
+  // Vectors made once: to make them in the loop is more than can be compiled into it.
+  private static final FloatVector T12 = set(-5.409155e-11f);
+  private static final FloatVector T11 = set(2.940449e-9f);
+  private static final FloatVector T10 = set(-7.121877e-8f);
+  private static final FloatVector T9 = set(1.0096046e-6f);
+  private static final FloatVector T8 = set(-9.192061e-6f);
+  private static final FloatVector T7 = set(5.4324356e-5f);
+  private static final FloatVector T6 = set(-1.8170808e-4f);
+  private static final FloatVector T5 = set(-5.0456987e-5f);
+  private static final FloatVector T4 = set(4.90313e-3f);
+  private static final FloatVector T3 = set(-3.642637e-2f);
+  private static final FloatVector T2 = set(-3.1827590e-1f);
+  private static final FloatVector T1 = set(-7.9788947e-1f);
+  private static final FloatVector T0 = set(-6.9314706e-1f);
+  private static final FloatVector EIGHT = set(8f);
 
   private VectorMath() {}
+
+  private static final FloatVector BY_LOG2_E = set(LOG2_E);
+  private static final FloatVector BY_LN2_HIGH = set(-LN2_HIGH);
+  private static final FloatVector BY_LN2_LOW = set(-LN2_LOW);
+  private static final FloatVector WHOLE = set(TO_WHOLE);
+  private static final FloatVector MAX = set(EXP_MAX);
+  private static final FloatVector MIN = set(EXP_MIN);
+  private static final FloatVector C6 = set(0.0013944651f);
+  private static final FloatVector C5 = set(0.008371946f);
+  private static final FloatVector C4 = set(0.04166628f);
+  private static final FloatVector C3 = set(0.16666456f);
+  private static final FloatVector C2 = set(0.5f);
+  private static final FloatVector ONE = set(1f);
+  private static final FloatVector ZERO = set(0f);
+  private static final FloatVector INFINITY = set(Float.POSITIVE_INFINITY);
 
   /** e^x; relative error below 2e-7, infinity above 88.72, 0 below -87.33. */
   static FloatVector exp(FloatVector x) {
     // x = k ln 2 + r; adding 1.5·2^23 rounds to a whole number and leaves it in the low bits.
-    FloatVector t = x.fma(set(LOG2_E), set(TO_WHOLE));
-    FloatVector k = t.sub(TO_WHOLE);
-    FloatVector r = k.fma(set(-LN2_HIGH), x);
-    r = k.fma(set(-LN2_LOW), r);
-    FloatVector p = set(0.0013944651f);
-    p = p.fma(r, set(0.008371946f));
-    p = p.fma(r, set(0.04166628f));
-    p = p.fma(r, set(0.16666456f));
-    p = p.fma(r, set(0.5f));
-    p = p.fma(r, set(1f));
-    p = p.fma(r, set(1f));
-    // times 2^k, by adding k to the exponent
+    FloatVector t = x.fma(BY_LOG2_E, WHOLE);
+    FloatVector k = t.sub(WHOLE);
+    FloatVector r = k.fma(BY_LN2_LOW, k.fma(BY_LN2_HIGH, x));
+    FloatVector p = C6.fma(r, C5).fma(r, C4).fma(r, C3).fma(r, C2).fma(r, ONE).fma(r, ONE);
+    // times 2^k, by adding k to the exponent; a NaN stays one, as its k is 0
     IntVector shifted = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
     FloatVector scaled = p.reinterpretAsInts().add(shifted).reinterpretAsFloats();
     return scaled
-        .blend(Float.POSITIVE_INFINITY, x.compare(VectorOperators.GT, EXP_MAX))
-        .blend(0f, x.compare(VectorOperators.LT, EXP_MIN))
-        .blend(Float.NaN, x.test(VectorOperators.IS_NAN));
+        .blend(INFINITY, x.compare(VectorOperators.GT, MAX))
+        .blend(ZERO, x.compare(VectorOperators.LT, MIN));
   }
 
   /**
@@ -90,7 +93,7 @@ final class VectorMath {
 
   /** 1 / (1 + e^-x). */
   static FloatVector sigmoid(FloatVector x) {
-    return set(1f).div(exp(x.neg()).add(1f));
+    return ONE.div(exp(x.neg()).add(ONE));
   }
 
   /**
@@ -98,18 +101,15 @@ final class VectorMath {
    * compiled into their callers. Absolute error below 1e-7, relative 2e-5 at -8.
    */
   static FloatVector normal(FloatVector x, FloatVector tail) {
-    return set(1f).sub(tail).blend(tail, x.compare(VectorOperators.LT, 0f));
+    return ONE.sub(tail).blend(tail, x.compare(VectorOperators.LT, ZERO));
   }
 
   /** ln of the normal distribution's tail beyond |x|, as beyond 8 from there on. */
   static FloatVector logTail(FloatVector x) {
     FloatVector t = x.abs();
-    t = t.blend(8f, t.compare(VectorOperators.GT, 8f));
-    FloatVector p = TAIL.get(0).fma(t, TAIL.get(1));
-    for (int i = 2; i < 13; i++) {
-      p = p.fma(t, TAIL.get(i));
-    }
-    return p;
+    t = t.blend(EIGHT, t.compare(VectorOperators.GT, EIGHT));
+    FloatVector upper = T12.fma(t, T11).fma(t, T10).fma(t, T9).fma(t, T8).fma(t, T7).fma(t, T6);
+    return upper.fma(t, T5).fma(t, T4).fma(t, T3).fma(t, T2).fma(t, T1).fma(t, T0);
   }
 
   private static FloatVector set(float value) {

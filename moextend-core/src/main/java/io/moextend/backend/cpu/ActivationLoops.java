@@ -1,0 +1,122 @@
+package io.moextend.backend.cpu;
+
+import static io.moextend.backend.cpu.Vectors.LANES;
+import static io.moextend.backend.cpu.Vectors.SPECIES;
+import static io.moextend.backend.cpu.Vectors.load;
+import static io.moextend.backend.cpu.Vectors.store;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+
+/**
+ * Activations of F32 numbers over whole vectors in memory, each loop compiled for itself as {@link
+ * PointwiseLoops} are; in and out may be the same. A loop named …Slope writes value and derivative.
+ */
+final class ActivationLoops {
+  private static final float ROOT = (float) Math.sqrt(2 / Math.PI);
+  private static final float CUBE = 0.044715f;
+  private static final FloatVector LINEAR = FloatVector.broadcast(SPECIES, 2 * ROOT);
+  private static final FloatVector CUBIC = FloatVector.broadcast(SPECIES, 2 * ROOT * CUBE);
+  private static final FloatVector CUBIC3 = FloatVector.broadcast(SPECIES, 6 * ROOT * CUBE);
+  private static final FloatVector DENSITY =
+      FloatVector.broadcast(SPECIES, (float) (1 / Math.sqrt(2 * Math.PI)));
+  private static final FloatVector MINUS_HALF = FloatVector.broadcast(SPECIES, -0.5f);
+  private static final FloatVector ZERO = FloatVector.zero(SPECIES);
+  private static final FloatVector ONE = FloatVector.broadcast(SPECIES, 1f);
+
+  private ActivationLoops() {}
+
+  /** x·σ(steepness·x). */
+  static void sigmoid(long x, float steepness, long out, int n) {
+    FloatVector by = FloatVector.broadcast(SPECIES, steepness);
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      store(v.mul(VectorMath.sigmoid(v.mul(by))), out, i);
+    }
+  }
+
+  /** With u = steepness·x: x·σ(u) and σ + u·σ·(1 - σ). */
+  static void sigmoidSlope(long x, float steepness, long value, long slope, int n) {
+    FloatVector by = FloatVector.broadcast(SPECIES, steepness);
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      FloatVector u = v.mul(by);
+      FloatVector s = VectorMath.sigmoid(u);
+      store(v.mul(s), value, i);
+      store(s.sub(s.mul(s)).fma(u, s), slope, i);
+    }
+  }
+
+  /** x·σ(u(x)), where u is a line and a cube, so that σ(u) is (1 + tanh(u/2)) / 2. */
+  static void tanh(long x, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      FloatVector u = v.mul(v).fma(CUBIC, LINEAR).mul(v);
+      store(v.mul(VectorMath.sigmoid(u)), out, i);
+    }
+  }
+
+  /** x·σ(u) and σ + x·u'·σ·(1 - σ). */
+  static void tanhSlope(long x, long value, long slope, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      FloatVector square = v.mul(v);
+      FloatVector s = VectorMath.sigmoid(square.fma(CUBIC, LINEAR).mul(v));
+      store(v.mul(s), value, i);
+      FloatVector by = square.fma(CUBIC3, LINEAR).mul(v);
+      store(s.sub(s.mul(s)).fma(by, s), slope, i);
+    }
+  }
+
+  /** ln of the normal distribution's tail beyond |x|. */
+  static void logTail(long x, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      store(VectorMath.logTail(load(x, i)), out, i);
+    }
+  }
+
+  /** x·Φ(x) from {@link #logTail}. */
+  static void normal(long x, long logTail, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      FloatVector tail = VectorMath.exp(load(logTail, i));
+      store(v.mul(VectorMath.normal(v, tail)), out, i);
+    }
+  }
+
+  /** Φ + x·φ from x·Φ; where x is 0 both are Φ(0) = 1/2. */
+  static void normalSlope(long x, long logTail, long value, long slope, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      FloatVector whole = VectorMath.normal(v, VectorMath.exp(load(logTail, i)));
+      store(v.mul(whole), value, i);
+      store(whole, slope, i);
+    }
+  }
+
+  /** slope += x·φ(x). */
+  static void addDensity(long x, long slope, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      FloatVector density = VectorMath.exp(v.mul(v).mul(MINUS_HALF)).mul(DENSITY);
+      store(v.fma(density, load(slope, i)), slope, i);
+    }
+  }
+
+  /** max(x, 0). */
+  static void relu(long x, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      store(v.blend(ZERO, v.compare(VectorOperators.LE, ZERO)), out, i);
+    }
+  }
+
+  static void reluSlope(long x, long value, long slope, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      var above = v.compare(VectorOperators.GT, ZERO);
+      store(v.blend(ZERO, v.compare(VectorOperators.LE, ZERO)), value, i);
+      store(ZERO.blend(ONE, above), slope, i);
+    }
+  }
+}

@@ -1,0 +1,100 @@
+package io.moextend.backend.cpu;
+
+import io.moextend.array.DType;
+
+/**
+ * Some numbers of an array as a loop over whole vectors reads or writes them: where they are, if
+ * that is F32 or BF16 and no vector would reach beyond them, else a copy in F32.
+ *
+ * @param width bytes of a number: {@link Vectors#F32} or {@link Vectors#BF16}
+ */
+record Operand(long address, int width) {
+  /** Buffers for copies begin here among a worker's. */
+  private static final int COPIES = 32;
+
+  /**
+   * How many of {@code left} numbers to take at once, so that all but the last few are in place.
+   */
+  static int span(long left) {
+    int n = (int) Math.min(CpuDevice.CHUNK, left);
+    return n < Vectors.LANES ? n : n - n % Vectors.LANES;
+  }
+
+  /**
+   * Numbers to be read; a copy is padded with zeros.
+   *
+   * @param slot which of the worker's copies, if it is one
+   */
+  static Operand in(Lane lane, int slot, CpuArray from, long first, int n) {
+    if (fits(from, n)) {
+      return new Operand(from.address(first), from.dtype().bytes());
+    }
+    Operand copy = buffer(lane, slot, n);
+    float[] values = lane.floats(0, n);
+    Floats.load(from, first, n, values);
+    Floats.store(values, Floats.padded(n), DType.F32, copy.address);
+    return copy;
+  }
+
+  /** Where numbers are to be written; {@link #finish} brings them to the array. */
+  static Operand out(Lane lane, int slot, CpuArray to, long first, int n) {
+    return fits(to, n) ? new Operand(to.address(first), to.dtype().bytes()) : buffer(lane, slot, n);
+  }
+
+  /** To be called after the loop that wrote {@code n} numbers here. */
+  void finish(Lane lane, CpuArray to, long first, int n) {
+    if (!fits(to, n)) {
+      float[] values = lane.floats(0, n);
+      Floats.load(DType.F32, address, n, values);
+      Floats.store(values, n, to, first);
+    }
+  }
+
+  /** Memory of the worker's for {@code n} F32 numbers in whole vectors. */
+  static Operand buffer(Lane lane, int slot, int n) {
+    return new Operand(lane.scratch(COPIES + slot, 4L * Floats.padded(n)), Vectors.F32);
+  }
+
+  /** These numbers in F32: here, or in a buffer. */
+  Operand wide(Lane lane, int slot, int n) {
+    if (width == Vectors.F32) {
+      return this;
+    }
+    Operand copy = buffer(lane, slot, n);
+    PointwiseLoops.widenTo(address, copy.address, n);
+    return copy;
+  }
+
+  /** Where F32 numbers can be written that go here: here, or to a buffer for {@link #take}. */
+  Operand wideOut(Lane lane, int slot, int n) {
+    return width == Vectors.F32 ? this : buffer(lane, slot, n);
+  }
+
+  /** Brings here what was written to {@link #wideOut}. */
+  void take(Operand written, int n) {
+    if (written.address != address) {
+      PointwiseLoops.narrowTo(written.address, address, n);
+    }
+  }
+
+  /** Overwrites what pads the {@code n} numbers to whole vectors; there is none but in a copy. */
+  void pad(int n, float value) {
+    int end = (n + Vectors.LANES - 1) / Vectors.LANES * Vectors.LANES;
+    for (int i = n; i < end; i++) {
+      set(i, value);
+    }
+  }
+
+  /** One number of a buffer. */
+  float get(int i) {
+    return CpuArray.ALL.get(CpuArray.FLOAT, address + 4L * i);
+  }
+
+  void set(int i, float value) {
+    CpuArray.ALL.set(CpuArray.FLOAT, address + 4L * i, value);
+  }
+
+  private static boolean fits(CpuArray array, int n) {
+    return n % Vectors.LANES == 0 && (array.dtype() == DType.F32 || array.dtype() == DType.BF16);
+  }
+}

@@ -1,0 +1,89 @@
+package io.moextend.backend.cpu;
+
+import static io.moextend.backend.cpu.Vectors.BF16;
+import static io.moextend.backend.cpu.Vectors.LANES;
+import static io.moextend.backend.cpu.Vectors.SPECIES;
+import static io.moextend.backend.cpu.Vectors.load;
+import static io.moextend.backend.cpu.Vectors.narrow;
+import static io.moextend.backend.cpu.Vectors.store;
+import static io.moextend.backend.cpu.Vectors.widen;
+
+import jdk.incubator.vector.FloatVector;
+
+/**
+ * Pointwise loops over n numbers in whole vectors at addresses. {@code width} says whether they are
+ * F32 or BF16; each type has a loop of its own, since a choice in a loop is compiled as what was
+ * chosen first. Each method is compiled for itself (scripts/jvm.flags), as several together are
+ * more than the compiler takes whole.
+ */
+final class PointwiseLoops {
+  private PointwiseLoops() {}
+
+  /** out, F32, = a, BF16. */
+  static void widenTo(long a, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      store(widen(a, i), out, i);
+    }
+  }
+
+  /** out, BF16, = a, F32. */
+  static void narrowTo(long a, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      narrow(load(a, i), out, i);
+    }
+  }
+
+  /** out = s·a. */
+  static void scale(long a, float s, long out, int width, int n) {
+    FloatVector by = FloatVector.broadcast(SPECIES, s);
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        narrow(widen(a, i).mul(by), out, i);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        store(load(a, i).mul(by), out, i);
+      }
+    }
+  }
+
+  /** out = a + s·b. */
+  static void addScaled(long a, long b, float s, long out, int width, int n) {
+    FloatVector by = FloatVector.broadcast(SPECIES, s);
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        narrow(widen(b, i).fma(by, widen(a, i)), out, i);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        store(load(b, i).fma(by, load(a, i)), out, i);
+      }
+    }
+  }
+
+  /** out = a·b, where a is F32. */
+  static void multiply(long a, long b, long out, int width, int n) {
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        narrow(load(a, i).mul(widen(b, i)), out, i);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        store(load(a, i).mul(load(b, i)), out, i);
+      }
+    }
+  }
+
+  /** out = a·b·c, where a is F32. */
+  static void multiply(long a, long b, long c, long out, int width, int n) {
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        narrow(load(a, i).mul(widen(b, i)).mul(widen(c, i)), out, i);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        store(load(a, i).mul(load(b, i)).mul(load(c, i)), out, i);
+      }
+    }
+  }
+}

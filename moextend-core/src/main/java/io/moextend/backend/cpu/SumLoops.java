@@ -1,0 +1,87 @@
+package io.moextend.backend.cpu;
+
+import static io.moextend.backend.cpu.Vectors.BF16;
+import static io.moextend.backend.cpu.Vectors.LANES;
+import static io.moextend.backend.cpu.Vectors.SPECIES;
+import static io.moextend.backend.cpu.Vectors.load;
+import static io.moextend.backend.cpu.Vectors.store;
+import static io.moextend.backend.cpu.Vectors.widen;
+
+import java.nio.ByteOrder;
+import jdk.incubator.vector.DoubleVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/** Sums over whole vectors in memory, compiled as {@link PointwiseLoops} are. */
+final class SumLoops {
+  private static final VectorSpecies<Double> DOUBLES = SPECIES.withLanes(double.class);
+  private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+
+  private SumLoops() {}
+
+  /** into += s·a, where into is F32. */
+  static void add(long into, float s, long a, int width, int n) {
+    FloatVector by = FloatVector.broadcast(SPECIES, s);
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        store(widen(a, i).fma(by, load(into, i)), into, i);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        store(load(a, i).fma(by, load(into, i)), into, i);
+      }
+    }
+  }
+
+  /** Σ a·b; two sums side by side, so that an addition need not wait for the one before. */
+  static float dot(long a, long b, int width, int n) {
+    FloatVector even = FloatVector.zero(SPECIES);
+    FloatVector odd = even;
+    int whole = n - n % (2 * LANES);
+    if (width == BF16) {
+      for (int i = 0; i < whole; i += 2 * LANES) {
+        even = widen(a, i).fma(widen(b, i), even);
+        odd = widen(a, i + LANES).fma(widen(b, i + LANES), odd);
+      }
+      for (int i = whole; i < n; i += LANES) {
+        even = widen(a, i).fma(widen(b, i), even);
+      }
+    } else {
+      for (int i = 0; i < whole; i += 2 * LANES) {
+        even = load(a, i).fma(load(b, i), even);
+        odd = load(a, i + LANES).fma(load(b, i + LANES), odd);
+      }
+      for (int i = whole; i < n; i += LANES) {
+        even = load(a, i).fma(load(b, i), even);
+      }
+    }
+    return VectorMath.total(even.add(odd));
+  }
+
+  /** Adds a², in F64, to the sums of two vectors' lanes at {@code sums}. */
+  static void addSquares(long sums, long a, int width, int n) {
+    long next = sums + 4L * LANES;
+    DoubleVector low = DoubleVector.fromMemorySegment(DOUBLES, CpuArray.ALL, sums, ORDER);
+    DoubleVector high = DoubleVector.fromMemorySegment(DOUBLES, CpuArray.ALL, next, ORDER);
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        FloatVector x = widen(a, i);
+        var first = x.convertShape(VectorOperators.F2D, DOUBLES, 0).reinterpretAsDoubles();
+        var second = x.convertShape(VectorOperators.F2D, DOUBLES, 1).reinterpretAsDoubles();
+        low = first.fma(first, low);
+        high = second.fma(second, high);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        FloatVector x = load(a, i);
+        var first = x.convertShape(VectorOperators.F2D, DOUBLES, 0).reinterpretAsDoubles();
+        var second = x.convertShape(VectorOperators.F2D, DOUBLES, 1).reinterpretAsDoubles();
+        low = first.fma(first, low);
+        high = second.fma(second, high);
+      }
+    }
+    low.intoMemorySegment(CpuArray.ALL, sums, ORDER);
+    high.intoMemorySegment(CpuArray.ALL, next, ORDER);
+  }
+}

@@ -1,0 +1,71 @@
+package io.moextend.backend.cpu;
+
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * Whole vectors straight from and to memory that is F32 or BF16. Always compiled into the loops
+ * that use them (scripts/jvm.flags): a vector handed to a call that is not has to be made an object
+ * first, which takes fifty times as long as to work with it.
+ */
+final class Vectors {
+  static final VectorSpecies<Float> SPECIES = Floats.SPECIES;
+
+  /** Numbers of a vector. */
+  static final int LANES = SPECIES.length();
+
+  /** Bytes of a number of each type: how loops are told which it is. */
+  static final int F32 = 4;
+
+  static final int BF16 = 2;
+
+  private static final VectorSpecies<Integer> INTS = SPECIES.withLanes(int.class);
+  private static final VectorSpecies<Short> SHORTS =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(SPECIES.vectorBitSize() / 2));
+  private static final MemorySegment ALL = CpuArray.ALL;
+  private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+
+  // Made once: a constant made in a loop is more to compile into it than what it takes part in.
+  private static final IntVector ONE = IntVector.broadcast(INTS, 1);
+  private static final IntVector BELOW_HALF = IntVector.broadcast(INTS, 0x7fff);
+  private static final IntVector QUIET = IntVector.broadcast(INTS, 0x40);
+
+  private Vectors() {}
+
+  /** The {@code i}-th number from {@code address} on and those after it, F32. */
+  static FloatVector load(long address, int i) {
+    return FloatVector.fromMemorySegment(SPECIES, ALL, address + 4L * i, ORDER);
+  }
+
+  static void store(FloatVector x, long address, int i) {
+    x.intoMemorySegment(ALL, address + 4L * i, ORDER);
+  }
+
+  /** As {@link #load}, from BF16. */
+  static FloatVector widen(long address, int i) {
+    return ShortVector.fromMemorySegment(SHORTS, ALL, address + 2L * i, ORDER)
+        .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+        .reinterpretAsInts()
+        .lanewise(VectorOperators.LSHL, 16)
+        .reinterpretAsFloats();
+  }
+
+  /** As {@link #store}, to BF16: to nearest even. */
+  static void narrow(FloatVector x, long address, int i) {
+    IntVector bits = x.reinterpretAsInts();
+    IntVector upper = bits.lanewise(VectorOperators.LSHR, 16);
+    IntVector rounded = bits.add(upper.and(ONE)).add(BELOW_HALF).lanewise(VectorOperators.LSHR, 16);
+    // Rounding could carry a NaN into infinity; a quiet bit keeps it one.
+    rounded
+        .blend(upper.or(QUIET), x.test(VectorOperators.IS_NAN).cast(INTS))
+        .convertShape(VectorOperators.I2S, SHORTS, 0)
+        .reinterpretAsShorts()
+        .intoMemorySegment(ALL, address + 2L * i, ORDER);
+  }
+}
