@@ -3,62 +3,40 @@ package io.moextend.backend.cpu;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.array.Memory;
-import io.moextend.backend.BackendException;
 import io.moextend.backend.HostShare;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
-import java.util.ArrayDeque;
-import java.util.HashMap;
 import java.util.HashSet;
-import java.util.Map;
 import java.util.Set;
 
 /**
- * The C library's allocator behind free lists by size class: a step's blocks are used again by the
- * next step, unzeroed and with their pages in place. Four classes a power of two, so at most a
- * quarter is lost. Large blocks start on huge pages where the kernel offers them.
+ * Blocks in {@link Slabs}: a step's are used again by the next step, unzeroed and with their pages
+ * in place, and neighbours that are idle serve a larger one. Pages held are at most a quarter, and
+ * a little, more than what was in use at the peak.
  */
 final class CpuMemory implements Memory, AutoCloseable {
-  private static final int ALIGNMENT = 64;
-  private static final long HUGE = 2L << 20;
-  private static final int MADV_HUGEPAGE = 14;
+  /** Blocks of this and more begin on pages, apart from small ones, which would split theirs. */
+  private static final long LARGE = 64 << 10;
 
-  private static final MethodHandle ALLOCATE =
-      libc(
-          "aligned_alloc",
-          FunctionDescriptor.of(
-              ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
-  private static final MethodHandle FREE =
-      libc("free", FunctionDescriptor.ofVoid(ValueLayout.JAVA_LONG));
-  private static final MethodHandle ADVISE =
-      libc(
-          "madvise",
-          FunctionDescriptor.of(
-              ValueLayout.JAVA_INT,
-              ValueLayout.JAVA_LONG,
-              ValueLayout.JAVA_LONG,
-              ValueLayout.JAVA_INT));
+  /** Idle pages that are never worth giving back. */
+  private static final long SPARE = 64L << 20;
 
-  private final Map<Long, ArrayDeque<Long>> free = new HashMap<>();
+  private final Slabs small = new Slabs(64);
+  private final Slabs large = new Slabs(4096);
   private final Set<Owned> live = new HashSet<>();
   private final Set<Lent> lent = new HashSet<>();
-  private long freeBytes;
   private long liveBytes;
   private long peakBytes;
+  private long usedPeakBytes;
+  private long trimmedBytes;
   private long sharedBytes;
   private boolean closed;
 
   /** A block of ours; written under the memory's lock, read by kernels. */
   private static final class Owned implements CpuArray.Block {
     final long address;
-    final long capacity;
     volatile boolean live = true;
 
-    Owned(long address, long capacity) {
+    Owned(long address) {
       this.address = address;
-      this.capacity = capacity;
     }
 
     @Override
@@ -103,8 +81,7 @@ final class CpuMemory implements Memory, AutoCloseable {
   public CpuArray allocate(DType dtype, long... shape) {
     long bytes = Math.multiplyExact(Array.sizeOf(shape), dtype.bytes());
     synchronized (this) {
-      long capacity = sizeClass(bytes);
-      var block = new Owned(take(capacity), capacity);
+      var block = new Owned(take(bytes));
       live.add(block);
       liveBytes += bytes;
       peakBytes = Math.max(peakBytes, liveBytes);
@@ -132,47 +109,52 @@ final class CpuMemory implements Memory, AutoCloseable {
     }
     block.live = false;
     liveBytes -= base.bytes();
-    give(block.address, block.capacity);
+    give(block.address, base.bytes());
   }
 
   /** Scratch of a worker, not counted as an array's. Returned by {@link #give}. */
-  synchronized long take(long capacity) {
+  synchronized long take(long bytes) {
     if (closed) {
       throw new IllegalStateException("the backend is closed");
     }
-    ArrayDeque<Long> list = free.get(capacity);
-    if (list != null && !list.isEmpty()) {
-      freeBytes -= capacity;
-      return list.removeLast();
-    }
-    // What lies idle in other classes is given back before it could add half of the peak.
-    if (freeBytes + liveBytes + capacity > peakBytes + peakBytes / 2 + (64L << 20)) {
+    long held = heldBytes();
+    long address = slabs(bytes).take(bytes);
+    usedPeakBytes = Math.max(usedPeakBytes, usedBytes());
+    long bound = Math.max(usedPeakBytes + SPARE, trimmedBytes);
+    if (heldBytes() > Math.max(held, bound + bound / 4)) {
       trim();
+      trimmedBytes = heldBytes();
     }
-    return fresh(capacity);
+    return address;
   }
 
-  synchronized void give(long address, long capacity) {
-    if (closed) {
-      release(address);
-      return;
+  synchronized void give(long address, long bytes) {
+    if (!closed) {
+      slabs(bytes).give(address, bytes);
     }
-    free.computeIfAbsent(capacity, c -> new ArrayDeque<>()).addLast(address);
-    freeBytes += capacity;
   }
 
-  /** Gives all idle blocks back to the operating system. */
+  private Slabs slabs(long bytes) {
+    return bytes < LARGE ? small : large;
+  }
+
+  /** Gives all idle pages back to the operating system. */
   synchronized void trim() {
-    for (ArrayDeque<Long> list : free.values()) {
-      list.forEach(CpuMemory::release);
-    }
-    free.clear();
-    freeBytes = 0;
+    small.trim();
+    large.trim();
   }
 
-  /** Bytes kept for the next allocation. */
+  /** Bytes kept for the next allocation, to the page. */
   synchronized long idleBytes() {
-    return freeBytes;
+    return heldBytes() - usedBytes();
+  }
+
+  private long heldBytes() {
+    return small.heldBytes() + large.heldBytes();
+  }
+
+  private long usedBytes() {
+    return small.usedBytes() + large.usedBytes();
   }
 
   @Override
@@ -193,65 +175,21 @@ final class CpuMemory implements Memory, AutoCloseable {
   @Override
   public synchronized void resetPeak() {
     peakBytes = liveBytes;
+    usedPeakBytes = usedBytes();
+    trimmedBytes = 0;
   }
 
   /** Arrays still alive die with their backend. */
   @Override
   public synchronized void close() {
-    trim();
-    for (Owned block : live) {
-      block.live = false;
-      release(block.address);
-    }
+    live.forEach(block -> block.live = false);
     live.clear();
+    small.close();
+    large.close();
     lent.forEach(owner -> owner.block.close());
     lent.clear();
     sharedBytes = 0;
     liveBytes = 0;
     closed = true;
-  }
-
-  /** The capacity that serves a request: 64, 128, 192, 256, 320, 384, 448, 512, 640, 768 … */
-  static long sizeClass(long bytes) {
-    long wanted = Math.max(bytes, ALIGNMENT);
-    long step = Math.max(ALIGNMENT, Long.highestOneBit(wanted - 1) / 4);
-    return (wanted + step - 1) / step * step;
-  }
-
-  private long fresh(long capacity) {
-    boolean huge = capacity >= 2 * HUGE;
-    long rounded = huge ? (capacity + HUGE - 1) / HUGE * HUGE : capacity;
-    try {
-      long address = (long) ALLOCATE.invokeExact(huge ? HUGE : (long) ALIGNMENT, rounded);
-      if (address == 0) {
-        throw new BackendException(
-            "out of memory: wanted %,d bytes beside %,d live ones; use a smaller batch, --checkpointing or --dtype bf16"
-                .formatted(capacity, liveBytes));
-      }
-      if (huge) {
-        // Advice: without huge pages the memory works as well, only slower.
-        int ignored = (int) ADVISE.invokeExact(address, rounded, MADV_HUGEPAGE);
-      }
-      return address;
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private static void release(long address) {
-    try {
-      FREE.invokeExact(address);
-    } catch (RuntimeException | Error e) {
-      throw e;
-    } catch (Throwable e) {
-      throw new IllegalStateException(e);
-    }
-  }
-
-  private static MethodHandle libc(String name, FunctionDescriptor signature) {
-    Linker linker = Linker.nativeLinker();
-    return linker.downcallHandle(linker.defaultLookup().findOrThrow(name), signature);
   }
 }

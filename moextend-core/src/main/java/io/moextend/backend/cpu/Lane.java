@@ -62,8 +62,7 @@ final class Lane implements AutoCloseable {
       if (found.capacity > 0) {
         memory.give(found.address, found.capacity);
       }
-      long capacity = CpuMemory.sizeClass(bytes);
-      found = new Scratch(memory.take(capacity), capacity);
+      found = new Scratch(memory.take(bytes), bytes);
       scratch.set(slot, found);
     }
     return found.address;

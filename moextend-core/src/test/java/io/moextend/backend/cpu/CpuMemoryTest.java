@@ -7,6 +7,12 @@ import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.backend.BackendException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.SplittableRandom;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -28,26 +34,92 @@ class CpuMemoryTest {
   }
 
   @Test
-  void aSizeClassWastesAtMostAQuarter() {
-    for (long bytes = 1; bytes < 1L << 40; bytes = bytes * 21 / 20 + 1) {
-      long capacity = CpuMemory.sizeClass(bytes);
-      assertThat(capacity).isGreaterThanOrEqualTo(bytes).isEqualTo(CpuMemory.sizeClass(capacity));
-      assertThat(capacity % 64).isZero();
-      assertThat(capacity).isLessThanOrEqualTo(Math.max(64, bytes + bytes / 4 + 64));
-    }
-  }
-
-  @Test
-  void aFreedBlockServesTheNextArrayOfItsClassAndTrimGivesItBack() {
+  void aFreedBlockServesTheNextArrayAndTrimGivesItBack() {
     CpuArray first = memory.allocate(DType.F32, 1000);
     long address = first.address();
     memory.free(first);
-    assertThat(memory.idleBytes()).isEqualTo(CpuMemory.sizeClass(4000));
+    assertThat(memory.idleBytes()).isEqualTo(Slab.PAGE);
     CpuArray second = memory.allocate(DType.BF16, 1999);
     assertThat(second.address()).isEqualTo(address);
     memory.free(second);
     memory.trim();
     assertThat(memory.idleBytes()).isZero();
+  }
+
+  @Test
+  void idleNeighboursServeALargerArray() {
+    List<CpuArray> row = arrays(4, 3 << 20);
+    memory.free(row.get(1));
+    memory.free(row.get(0));
+    memory.free(row.get(2));
+    assertThat(memory.allocate(DType.U8, 9 << 20).address()).isEqualTo(row.getFirst().address());
+  }
+
+  @Test
+  void weightsLieCloseTogether() {
+    int bytes = 1024 * 3584 * 2;
+    List<CpuArray> weights = arrays(100, bytes);
+    assertThat(memory.liveBytes()).isEqualTo(100L * bytes);
+    // slabs end where the next weight does not fit: those pages are not touched
+    assertThat(memory.idleBytes()).isLessThan(4 * Slab.PAGE);
+    weights.forEach(memory::free);
+  }
+
+  @Test
+  void trimGivesBackWhatLiesBetweenLiveArraysAndLeavesThose() {
+    int n = 2 << 20;
+    List<CpuArray> row =
+        IntStream.range(0, 3).mapToObj(i -> memory.allocate(DType.F32, n)).toList();
+    row.forEach(array -> array.setFloat(n - 1, 7));
+    memory.free(row.get(1));
+    assertThat(memory.idleBytes()).isEqualTo(8 << 20);
+    memory.trim();
+    assertThat(memory.idleBytes()).isZero();
+    CpuArray again = memory.allocate(DType.F32, n);
+    assertThat(again.address()).isEqualTo(row.get(1).address());
+    assertThat(row.get(0).floatAt(n - 1)).isEqualTo(7);
+    assertThat(again.floatAt(n - 1)).as("a fresh page").isZero();
+    assertThat(row.get(2).floatAt(n - 1)).isEqualTo(7);
+  }
+
+  @Test
+  void blocksNeverOverlapAndIdlePagesStayBounded() {
+    long seed = System.nanoTime();
+    var random = new SplittableRandom(seed);
+    var ends = new TreeMap<Long, Long>();
+    var live = new ArrayList<CpuArray>();
+    long most = 0;
+    for (int i = 0; i < 20_000; i++) {
+      if (live.size() > random.nextInt(200)) {
+        CpuArray array = live.remove(random.nextInt(live.size()));
+        ends.remove(array.address());
+        memory.free(array);
+      } else {
+        CpuArray array = memory.allocate(DType.U8, 1L << random.nextInt(23), 1 + random.nextInt(3));
+        assertOverlapsNone(array, ends, seed);
+        ends.put(array.address(), array.address() + array.bytes());
+        live.add(array);
+      }
+      most = Math.max(most, memory.liveBytes());
+      assertThat(memory.liveBytes() + memory.idleBytes())
+          .as("seed %d", seed)
+          .isLessThan(most + most / 4 + (66L << 20));
+    }
+  }
+
+  private static void assertOverlapsNone(CpuArray array, TreeMap<Long, Long> ends, long seed) {
+    Map.Entry<Long, Long> before = ends.floorEntry(array.address());
+    Long after = ends.ceilingKey(array.address());
+    assertThat(before == null ? 0 : before.getValue())
+        .as("end of the block before, seed %d", seed)
+        .isLessThanOrEqualTo(array.address());
+    assertThat(after == null ? Long.MAX_VALUE : after)
+        .as("start of the block after, seed %d", seed)
+        .isGreaterThanOrEqualTo(array.address() + array.bytes());
+  }
+
+  private List<CpuArray> arrays(int count, int bytes) {
+    return IntStream.range(0, count).mapToObj(i -> memory.allocate(DType.U8, bytes)).toList();
   }
 
   @Test
@@ -101,16 +173,17 @@ class CpuMemoryTest {
 
   @Test
   void stepsOfChangingSizesDoNotGrowTheMemory() {
-    long peak = 0;
+    var idle = new ArrayList<Long>();
     for (int step = 0; step < 200; step++) {
       try (Arena arena = new Arena("step", memory)) {
         for (int i = 1; i < 20; i++) {
-          arena.allocate(DType.F32, 1000L * i + 37L * (step % 50) * i);
+          arena.allocate(DType.F32, 10000L * i + 370L * (step % 50) * i);
         }
       }
       assertThat(memory.liveBytes()).isZero();
-      peak = Math.max(peak, memory.peakBytes());
+      idle.add(memory.idleBytes());
     }
-    assertThat(memory.idleBytes()).isLessThan(2 * peak + (64L << 20));
+    assertThat(idle.subList(50, 200)).containsOnly(idle.get(49));
+    assertThat(idle.getLast()).isLessThan(memory.peakBytes() + 2 * Slab.PAGE);
   }
 }
