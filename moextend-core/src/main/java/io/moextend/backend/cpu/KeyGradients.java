@@ -37,7 +37,7 @@ final class KeyGradients implements AutoCloseable {
     this.cuts = cut(in);
     this.paddedKeys = AttentionInputs.padded(shape.keys());
     long sums = Math.multiplyExact((long) shape.batch() * stacks(), cuts.size());
-    this.capacity = CpuMemory.sizeClass(Math.multiplyExact(sums, 2 * bytes()));
+    this.capacity = Math.multiplyExact(sums, 2 * bytes());
     this.address = cpu.memory().take(capacity);
   }
 

@@ -11,7 +11,7 @@ final class WideRow implements AutoCloseable {
   WideRow(CpuDevice cpu, CpuArray row) {
     this.memory = cpu.memory();
     int n = CpuDevice.count(row.size());
-    this.capacity = CpuMemory.sizeClass(4L * Floats.padded(n));
+    this.capacity = 4L * Floats.padded(n);
     this.address = memory.take(capacity);
     float[] values = new float[Floats.padded(n)];
     Floats.load(row, 0, n, values);
