@@ -7,6 +7,7 @@ import io.moextend.backend.Backend;
 import io.moextend.bench.GenerateBench;
 import io.moextend.bench.GenerateBench.Timing;
 import io.moextend.bench.GenerateSize;
+import io.moextend.bench.KernelProfile;
 import io.moextend.config.ConfigException;
 import java.io.PrintWriter;
 import java.util.ArrayList;
@@ -60,6 +61,12 @@ final class BenchGenerateCommand implements Callable<Integer> {
       description = "Answers that count, after two that warm up (default: ${DEFAULT-VALUE}).")
   private int runs;
 
+  @Option(
+      names = "--profile",
+      description =
+          "Prints where the time of an answer's new tokens goes, kernel by kernel, before the result line.")
+  private boolean profile;
+
   @Mixin private final BackendOptions backendOptions = new BackendOptions();
 
   @Spec private @Nullable CommandSpec spec;
@@ -70,18 +77,28 @@ final class BenchGenerateCommand implements Callable<Integer> {
       throw new ConfigException("--runs", runs, "must be at least 1");
     }
     GenerateSize parsed = GenerateSize.parse(size);
-    try (Backend backend = backendOptions.open();
-        var bench = new GenerateBench(backend, parsed, backendOptions.dtype(), prompt, tokens)) {
+    try (Backend backend = backendOptions.open()) {
+      KernelProfile kernels = profile ? new KernelProfile(backend) : null;
+      run(kernels == null ? backend : kernels.backend(), kernels, parsed);
+    }
+    return 0;
+  }
+
+  private void run(Backend backend, @Nullable KernelProfile kernels, GenerateSize parsed) {
+    try (var bench = new GenerateBench(backend, parsed, backendOptions.dtype(), prompt, tokens)) {
       var timings = new ArrayList<Timing>();
       for (int i = 0; i < runs + WARM_UP; i++) {
-        Timing timing = bench.run();
+        Timing timing = bench.run(() -> {});
         if (i >= WARM_UP) {
           timings.add(timing);
         }
       }
+      if (kernels != null) {
+        Timing timing = bench.run(() -> kernels.restart(false));
+        Commands.out(spec).print(ProfileTable.of(kernels.lines(), timing.decodeSeconds()));
+      }
       print(backend, parsed, bench, timings);
     }
-    return 0;
   }
 
   private void print(

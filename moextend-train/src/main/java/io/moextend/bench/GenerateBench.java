@@ -65,8 +65,12 @@ public final class GenerateBench implements AutoCloseable {
    */
   public record Timing(double prefillSeconds, double decodeSeconds) {}
 
-  /** One answer. */
-  public Timing run() {
+  /**
+   * One answer.
+   *
+   * @param atFirst called when the first new token is there
+   */
+  public Timing run(Runnable atFirst) {
     long[] times = new long[2]; // of the first new token and the last
     long start = System.nanoTime();
     new Greedy(backend, model)
@@ -77,7 +81,10 @@ public final class GenerateBench implements AutoCloseable {
             token -> false,
             token -> {
               times[1] = System.nanoTime();
-              times[0] = times[0] == 0 ? times[1] : times[0];
+              if (times[0] == 0) {
+                atFirst.run();
+                times[0] = times[1];
+              }
             });
     return new Timing((times[0] - start) / NANOS, (times[1] - times[0]) / NANOS);
   }

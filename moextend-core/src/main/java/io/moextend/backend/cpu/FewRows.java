@@ -15,10 +15,10 @@ final class FewRows {
   static final int MOST = 4;
 
   /** Bytes of weights that a task has: its beginning must not count, and tasks must share out. */
-  private static final long SMALLEST_TASK = 64 << 10;
+  private static final long SMALLEST_TASK = 128 << 10;
 
   private static final long LARGEST_TASK = 512 << 10;
-  private static final int TASKS = 64;
+  private static final int TASKS = 32;
 
   private final CpuDevice cpu;
   private final CpuArray x;

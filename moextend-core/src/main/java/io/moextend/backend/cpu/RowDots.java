@@ -148,19 +148,19 @@ final class RowDots {
     return sum;
   }
 
-  private static FloatVector floats(long address) {
+  static FloatVector floats(long address) {
     return FloatVector.fromMemorySegment(SPECIES, ALL, address, ORDER);
   }
 
-  private static IntVector pairs(long address) {
+  static IntVector pairs(long address) {
     return IntVector.fromMemorySegment(INTS, ALL, address, ORDER);
   }
 
-  private static FloatVector even(IntVector pairs) {
+  static FloatVector even(IntVector pairs) {
     return pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
   }
 
-  private static FloatVector odd(IntVector pairs) {
+  static FloatVector odd(IntVector pairs) {
     return pairs.and(UPPER).reinterpretAsFloats();
   }
 }
