@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class Workers implements AutoCloseable {
   /** How long an idle worker looks for work before it sleeps. */
-  private static final int SPINS = 20000;
+  private static final int SPINS = 2000;
 
   /** One piece of a job. */
   @FunctionalInterface
