@@ -9,19 +9,17 @@ import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.config.DecoderConfig;
-import io.moextend.config.VisionConfig;
+import io.moextend.nn.Lookup;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.op.Project;
 import io.moextend.op.RmsNorm;
-import io.moextend.op.Rows;
 import io.moextend.op.SplitHeads.Rotation;
 import io.moextend.op.Weight;
-import io.moextend.vision.ClipTower;
-import io.moextend.vision.Projector;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,9 +29,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Decoder implements Module, AutoCloseable {
   private final DecoderConfig config;
-  private final Parameter embedding;
-  private final @Nullable ClipTower tower;
-  private final @Nullable Projector projector;
+  private final DecoderInput input;
   private final List<DecoderLayer> layers = new ArrayList<>();
   private final Parameter norm;
   private final Weight head;
@@ -42,18 +38,7 @@ public final class Decoder implements Module, AutoCloseable {
 
   public Decoder(ParameterFactory from, DecoderConfig config) {
     this.config = config;
-    this.embedding =
-        from.weight("model.embed_tokens.weight", Role.BACKBONE, config.vocab(), config.hidden());
-    VisionConfig vision = config.vision();
-    if (vision == null) {
-      this.tower = null;
-      this.projector = null;
-    } else {
-      this.tower = new ClipTower(from, "model.visual.vision_tower.vision_model", vision.tower());
-      this.projector =
-          new Projector(
-              from, "model.visual.mm_projector", vision.tower().hidden(), config.hidden());
-    }
+    this.input = new DecoderInput(from, config);
     var names = new DecoderNames(from, config);
     for (int i = 0; i < config.layers(); i++) {
       layers.add(names.layer(i));
@@ -63,11 +48,10 @@ public final class Decoder implements Module, AutoCloseable {
         Weight.of(
             from.backend(),
             config.tiedHead()
-                ? embedding
+                ? input.embedding()
                 : from.weight("lm_head.weight", Role.BACKBONE, config.vocab(), config.hidden()));
     this.rope =
-        new RopeTables(
-            from.backend(), config.rope(), config.heads().size(), embedding.data().dtype().wide());
+        new RopeTables(from.backend(), config.rope(), config.heads().size(), dtype().wide());
   }
 
   public DecoderConfig config() {
@@ -96,7 +80,7 @@ public final class Decoder implements Module, AutoCloseable {
 
   /** The type activations have. */
   public DType dtype() {
-    return embedding.data().dtype();
+    return input.embedding().data().dtype();
   }
 
   /**
@@ -107,8 +91,8 @@ public final class Decoder implements Module, AutoCloseable {
   public record Output(Tensor hidden, @Nullable Array rows, List<Routing> routings) {}
 
   /** All rows of the last hidden state. */
-  public Output forward(Tape tape, ModelInput input, boolean checkpointing, Watch watch) {
-    return forward(tape, input, null, checkpointing, watch);
+  public Output forward(Tape tape, ModelInput batch, boolean checkpointing, Watch watch) {
+    return forward(tape, batch, null, checkpointing, watch);
   }
 
   /**
@@ -119,23 +103,64 @@ public final class Decoder implements Module, AutoCloseable {
    *     pass
    */
   public Output forward(
-      Tape tape, ModelInput input, @Nullable Array rows, boolean checkpointing, Watch watch) {
-    Tensor h = embed(tape, input, watch);
+      Tape tape, ModelInput batch, @Nullable Array rows, boolean checkpointing, Watch watch) {
+    int[] positions = new int[batch.tokens()];
+    Arrays.setAll(positions, i -> i % batch.length());
+    Attention shape = heads(batch);
+    var context =
+        new DecoderLayer.Context(
+            shape,
+            rotation(tape, positions, batch.length()),
+            Lookup.within(shape, batch.mask()),
+            null);
+    return run(tape, batch, rows, layer -> context, checkpointing, watch);
+  }
+
+  /**
+   * Runs tokens that follow those in caches, which have them too afterwards. The first time that is
+   * a prompt, then each token as it is chosen; what comes out is what {@link #forward} over the
+   * whole sequence gives at the new tokens. No gradients.
+   *
+   * @param batch of one and the same number of new tokens for each cache, without a mask
+   * @param caches one for each sequence, of different lengths as may be
+   * @param rows as in {@link #forward(Tape, ModelInput, Array, boolean, Watch)}: a prompt's last
+   *     row is what the next token is chosen from; null = all
+   */
+  public Output extend(
+      Tape tape, ModelInput batch, List<KeyValueCache> caches, @Nullable Array rows) {
+    CachedPass pass = CachedPass.of(batch, caches);
+    int[] positions = pass.positions();
+    Attention shape = heads(batch);
+    Rotation rotation = rotation(tape, positions, 1 + Arrays.stream(positions).max().orElse(0));
+    Output output =
+        run(
+            tape,
+            batch,
+            rows,
+            layer -> new DecoderLayer.Context(shape, rotation, pass.in(layer, shape), null),
+            false,
+            Watch.NONE);
+    pass.finish();
+    return output;
+  }
+
+  private Output run(
+      Tape tape,
+      ModelInput batch,
+      @Nullable Array rows,
+      IntFunction<DecoderLayer.Context> contexts,
+      boolean checkpointing,
+      Watch watch) {
+    Tensor h = input.embed(tape, batch, watch);
     watch.see("hidden_states.0", h.data());
-    DecoderLayer.Context context = context(tape, input);
     var routings = new ArrayList<Routing>();
     for (int i = 0; i < layers.size(); i++) {
       h = tape.milestone(h, i + 1);
       residency.enter(i);
-      List<Tensor> outs =
-          layer(
-              tape,
-              layers.get(i),
-              h,
-              context,
-              new DecoderLayer.Asked(
-                  forced(input, routings.size()), i == layers.size() - 1 ? rows : null),
-              checkpointing);
+      var asked =
+          new DecoderLayer.Asked(
+              forced(batch, routings.size()), i == layers.size() - 1 ? rows : null);
+      List<Tensor> outs = layer(tape, layers.get(i), h, contexts.apply(i), asked, checkpointing);
       h = outs.getFirst();
       if (outs.size() > 1) {
         routings.add(new Routing(i, outs.get(1), outs.get(2), outs.get(3).data()));
@@ -176,84 +201,36 @@ public final class Decoder implements Module, AutoCloseable {
         });
   }
 
-  private Tensor embed(Tape tape, ModelInput input, Watch watch) {
-    Tensor h = Rows.gather(tape, embedding, input.ids());
-    ModelInput.Images images = input.images();
-    if (images == null) {
-      return h;
-    }
-    if (tower == null || projector == null) {
-      throw new IllegalArgumentException(
-          "the batch has images but the model has no vision part; give its config a vision_config");
-    }
-    Tensor features =
-        switch (images) {
-          case ModelInput.Images.Features f -> Tensor.constant(f.features());
-          case ModelInput.Images.Pixels p -> features(tape, tower, p.pixels(), watch);
-        };
-    Projector connector = projector;
-    Tensor projected = tape.scope(s -> s.keep(connector.forward(tape, features)));
-    watch.see("image_features", projected.data());
-    if (projected.data().dim(0) != images.rows().size()) {
-      throw new IllegalArgumentException(
-          "%d image patches for %d image slots; the spans in input_ids must have %d slots each"
-              .formatted(projected.data().dim(0), images.rows().size(), tower.config().patches()));
-    }
-    return Rows.replace(tape, h, images.rows(), projected);
-  }
-
-  private Tensor features(Tape tape, ClipTower from, Array pixels, Watch watch) {
-    VisionConfig vision = config.vision();
-    int layer = vision == null ? -1 : vision.featureLayer();
-    int upTo = from.config().layers() + 1 + layer;
-    return tape.scope(
-        s -> {
-          List<Tensor> states = from.hiddenStates(tape, pixels, upTo);
-          for (int i = 0; i < states.size(); i++) {
-            watch.see("clip_hidden_states." + i, states.get(i).data());
-          }
-          return s.keep(from.patchesOf(tape, states.getLast()));
-        });
-  }
-
   /**
    * The features of a frozen tower for some images, to be kept. pixels [N, C, S, S]; [N·patches,
    * width].
    */
   public Array imageFeatures(Tape tape, Array pixels) {
-    if (tower == null) {
-      throw new IllegalArgumentException("the model has no vision part");
-    }
-    return features(tape, tower, pixels, Watch.NONE).data();
+    return input.imageFeatures(tape, pixels);
   }
 
-  private DecoderLayer.Context context(Tape tape, ModelInput input) {
-    int length = input.length();
-    RopeTables.Tables tables = rope.upTo(length);
-    int[] positions = new int[input.tokens()];
-    Arrays.setAll(positions, i -> i % length);
+  private Attention heads(ModelInput batch) {
     int size = config.heads().size();
-    return new DecoderLayer.Context(
-        new Attention(
-            input.batch(),
-            length,
-            length,
-            config.heads().query(),
-            config.heads().keyValue(),
-            size,
-            1 / Math.sqrt(size),
-            true,
-            config.window()),
-        new Rotation(
-            tape.backend().ints(tape.arena(), positions, positions.length),
-            tables.cos(),
-            tables.sin()),
-        input.mask(),
-        null);
+    return new Attention(
+        batch.batch(),
+        batch.length(),
+        batch.length(),
+        config.heads().query(),
+        config.heads().keyValue(),
+        size,
+        1 / Math.sqrt(size),
+        true,
+        config.window());
   }
 
-  private static @Nullable Array forced(ModelInput input, int mixture) {
-    return input.forcedExperts().isEmpty() ? null : input.forcedExperts().get(mixture);
+  private Rotation rotation(Tape tape, int[] positions, int upTo) {
+    RopeTables.Tables tables = rope.upTo(upTo);
+    return new Rotation(
+        tape.backend().ints(tape.arena(), positions, positions.length), tables.cos(), tables.sin());
+  }
+
+  private static @Nullable Array forced(ModelInput batch, int mixture) {
+    return batch.forcedExperts().isEmpty() ? null : batch.forcedExperts().get(mixture);
   }
 
   /**
@@ -263,7 +240,7 @@ public final class Decoder implements Module, AutoCloseable {
    */
   public List<List<Parameter>> units() {
     var units = new ArrayList<List<Parameter>>();
-    units.add(collected(this::visitInput));
+    units.add(collected(input::visit));
     layers.forEach(layer -> units.add(collected(layer::visit)));
     units.add(collected(this::visitOutput));
     return units;
@@ -277,17 +254,9 @@ public final class Decoder implements Module, AutoCloseable {
 
   @Override
   public void visit(Consumer<Parameter> visitor) {
-    visitInput(visitor);
+    input.visit(visitor);
     layers.forEach(layer -> layer.visit(visitor));
     visitOutput(visitor);
-  }
-
-  private void visitInput(Consumer<Parameter> visitor) {
-    visitor.accept(embedding);
-    if (tower != null && projector != null) {
-      tower.visit(visitor);
-      projector.visit(visitor);
-    }
   }
 
   private void visitOutput(Consumer<Parameter> visitor) {
@@ -299,10 +268,7 @@ public final class Decoder implements Module, AutoCloseable {
 
   @Override
   public void close() {
-    if (tower != null && projector != null) {
-      tower.close();
-      projector.close();
-    }
+    input.close();
     layers.forEach(DecoderLayer::close);
     head.close();
     rope.close();

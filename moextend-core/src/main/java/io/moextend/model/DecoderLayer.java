@@ -8,6 +8,7 @@ import io.moextend.autograd.Tensor;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.moe.MoeLayer;
 import io.moextend.moe.Router;
+import io.moextend.nn.Lookup;
 import io.moextend.nn.SelfAttention;
 import io.moextend.nn.SwiGlu;
 import io.moextend.op.Add;
@@ -30,12 +31,12 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
   }
 
   /**
-   * What all layers of a pass share.
+   * What a layer is told of a pass.
    *
    * @param vision [T] U8, 1 at image patches; null where there are none
    */
   record Context(
-      Attention shape, Rotation rotation, @Nullable Array keyMask, @Nullable Array vision) {}
+      Attention shape, Rotation rotation, Lookup lookup, @Nullable Array vision) {}
 
   /**
    * What is asked of one layer of a pass.
@@ -75,7 +76,7 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
             tape,
             x,
             attention.forward(
-                tape, normed, context.shape(), context.rotation(), context.keyMask()));
+                tape, normed, context.shape(), context.rotation(), context.lookup()));
     return switch (feedForward) {
       case FeedForward.Dense(SwiGlu network) -> {
         Tensor read = read(tape, h, asked);

@@ -1,12 +1,10 @@
 package io.moextend.nn;
 
-import io.moextend.array.Array;
 import io.moextend.autograd.Module;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.AttentionKernels.Attention;
-import io.moextend.op.Attend;
 import io.moextend.op.Project;
 import io.moextend.op.SplitHeads;
 import io.moextend.op.SplitHeads.Rotation;
@@ -33,15 +31,14 @@ public final class SelfAttention implements Module, Weighted, AutoCloseable {
   /**
    * @param x [batch·length, hidden]
    * @param rotation null where positions are not rotary
-   * @param keyMask [batch, length] U8, or null
+   * @param lookup what the queries see
    * @return as x
    */
   public Tensor forward(
-      Tape tape, Tensor x, Attention shape, @Nullable Rotation rotation, @Nullable Array keyMask) {
+      Tape tape, Tensor x, Attention shape, @Nullable Rotation rotation, Lookup lookup) {
     Tensor stacked = Project.apply(tape, x, qkv);
     List<Tensor> heads = SplitHeads.apply(tape, stacked, shape, rotation);
-    Tensor attended =
-        Attend.apply(tape, shape, heads.get(0), heads.get(1), heads.get(2), keyMask, null);
+    Tensor attended = lookup.attend(tape, heads.get(0), heads.get(1), heads.get(2));
     return Project.apply(tape, attended, out);
   }
 

@@ -7,6 +7,7 @@ import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.config.TowerConfig;
+import io.moextend.nn.Lookup;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.nn.ParameterFactory.Init;
 import io.moextend.nn.SelfAttention;
@@ -76,7 +77,7 @@ final class ClipLayer implements Module, AutoCloseable {
 
   Tensor forward(Tape tape, Tensor x, Attention shape) {
     Tensor h = norm1.apply(tape, x, config.normEps());
-    h = Add.apply(tape, x, attention.forward(tape, h, shape, null, null));
+    h = Add.apply(tape, x, attention.forward(tape, h, shape, null, Lookup.within(shape, null)));
     Tensor inner = Project.apply(tape, norm2.apply(tape, h, config.normEps()), fc1);
     return Add.apply(
         tape, h, Project.apply(tape, Activate.apply(tape, config.activation(), inner), fc2));

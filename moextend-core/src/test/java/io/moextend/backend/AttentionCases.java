@@ -32,6 +32,8 @@ final class AttentionCases {
     shapes.add(shape(1, 9, 9, 6, 2, 10, false, 0));
     shapes.add(shape(1, 1, 17, 4, 1, 32, true, 0)); // a step of generation
     shapes.add(shape(2, 3, 11, 2, 1, 8, true, 0)); // keys that came before
+    shapes.add(shape(2, 1, 150, 4, 2, 64, true, 0)); // generation behind many keys
+    shapes.add(shape(1, 3, 90, 2, 1, 40, true, 50));
     shapes.add(shape(1, 33, 33, 2, 2, 24, true, 5));
     shapes.add(shape(1, 4, 20, 2, 2, 8, true, 6));
     shapes.add(shape(1, 6, 9, 2, 2, 8, false, 3));
@@ -44,7 +46,7 @@ final class AttentionCases {
     }
     cases.add(attend(shapes.get(2), false, true));
     cases.add(attend(shapes.get(3), true, true));
-    cases.add(attend(shapes.get(9), true, true));
+    cases.add(attend(shapes.get(11), true, true));
     cases.add(nothingToSee());
     cases.add(noSequences());
     cases.add(steepScores());

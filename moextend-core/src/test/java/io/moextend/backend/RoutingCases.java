@@ -3,6 +3,7 @@ package io.moextend.backend;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 
@@ -91,7 +92,12 @@ final class RoutingCases {
         "pick",
         "%d of [%d, %d]%s".formatted(k, tokens, experts, normalise ? " normalised" : ""),
         t -> {
-          Array scores = t.widePositive(tokens, experts);
+          // the share of a sole expert is 1 and its gradient 0, which no rounding must hide
+          double[] exact = new double[tokens * experts];
+          Arrays.fill(exact, 0.5);
+          boolean sole = normalise && k == 1;
+          Array scores =
+              sole ? t.wideValuesOf(exact, tokens, experts) : t.widePositive(tokens, experts);
           Array chosen = t.choices(tokens, k, experts);
           Array d = t.wideValues(tokens, k);
           Backend b = t.backend();

@@ -13,7 +13,7 @@ import picocli.CommandLine.Spec;
       "Times this machine at one thing and prints one JSON line with the keys of the Python peer in scripts/bench.",
       "Machines are noisy: run ours and the peer's in turn, and compare medians."
     },
-    subcommands = {BenchStepCommand.class, BenchAllReduceCommand.class})
+    subcommands = {BenchStepCommand.class, BenchGenerateCommand.class, BenchAllReduceCommand.class})
 final class BenchCommand implements Runnable {
   @Spec private @Nullable CommandSpec spec;
 

@@ -16,6 +16,7 @@ import io.moextend.text.EncodedText;
 import io.moextend.text.ImageMarkup;
 import io.moextend.text.ImageTokens;
 import io.moextend.text.Part;
+import io.moextend.text.TextStream;
 import io.moextend.text.Tokenizer;
 import io.moextend.train.ModelFiles;
 import java.io.PrintWriter;
@@ -36,7 +37,7 @@ import picocli.CommandLine.Spec;
     name = "generate",
     mixinStandardHelpOptions = true,
     description =
-        "Answers one prompt, with images or without, taking the most likely token each time.",
+        "Answers one prompt, with images or without, taking the most likely token each time. Words appear as they come; the rates follow on standard error.",
     footer = {
       "",
       "Example:  moextend generate --model runs/moextend/finetune/model --image cat.jpg --prompt 'What animal is this?'"
@@ -67,6 +68,9 @@ final class GenerateCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (most < 1) {
+      throw new ConfigException("--max-new-tokens", most, "must be at least 1");
+    }
     DecoderConfig config = model.config().decoder();
     PrintWriter out = Commands.out(spec);
     try (Tokenizer tokenizer = Tokenizer.open(model.home());
@@ -75,18 +79,32 @@ final class GenerateCommand implements Callable<Integer> {
             OpenModel.of(model.weights(), config, opened, backend.dtype(), Set.of(), 0)) {
       EncodedText asked = encode(tokenizer, config);
       int turn = tokenizer.added(ChatTemplate.INSTRUCT.beforeUser());
-      int[] answer =
-          new Greedy(opened, open.decoder())
-              .extend(
-                  asked.ids(),
-                  pictures(config.vision(), asked.ids()),
-                  most,
-                  token -> token == tokenizer.eos() || token == turn,
-                  token -> {});
-      out.println(tokenizer.decode(answer).strip());
+      Greedy.Pictures pictures = pictures(config.vision(), asked.ids());
+      var rates = new AnswerRates(asked.ids().length);
+      var text = new TextStream(tokenizer, piece -> show(out, piece));
+      new Greedy(opened, open.decoder())
+          .extend(
+              asked.ids(),
+              pictures,
+              most,
+              token -> token == tokenizer.eos() || token == turn,
+              token -> {
+                rates.count();
+                text.add(token);
+              });
+      text.end();
+      out.println();
       out.flush();
+      Commands.err(spec).println(rates);
+      Commands.err(spec).flush();
     }
     return 0;
+  }
+
+  /** Words appear as they come. */
+  private static void show(PrintWriter out, String piece) {
+    out.print(piece);
+    out.flush();
   }
 
   private EncodedText encode(Tokenizer tokenizer, DecoderConfig config) {

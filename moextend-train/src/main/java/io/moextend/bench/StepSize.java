@@ -3,7 +3,6 @@ package io.moextend.bench;
 import io.moextend.backend.Activation;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
-import io.moextend.config.FeedForwardConfig;
 import io.moextend.config.TowerConfig;
 import io.moextend.config.VisionConfig;
 import io.moextend.stage.Stage;
@@ -11,8 +10,7 @@ import java.util.Arrays;
 import java.util.TreeSet;
 
 /**
- * A Mixtral to be timed, and the batch it is given: heads of width 64, one key head for four query
- * heads, two experts a token, as in scripts/bench/hf_peer.py.
+ * A Mixtral to be timed, and the batch it is given, as in scripts/bench/hf_peer.py.
  *
  * @param batch rows of a rank's micro-batch
  * @param sequence tokens of a row
@@ -28,13 +26,8 @@ public record StepSize(
   /** First of a row's image slots. */
   static final int FIRST_SLOT = 4;
 
-  private static final int HEAD = 64;
-  private static final double BALANCE = 0.001;
-
   public StepSize {
-    if (hidden % HEAD != 0) {
-      throw new ConfigException("--size hidden", hidden, "must be a multiple of " + HEAD);
-    }
+    BenchShape.requireHidden(hidden);
     if (sequence < 2 * (PATCHES + FIRST_SLOT)) {
       throw new ConfigException(
           "--size sequence", sequence, "must be at least " + 2 * (PATCHES + FIRST_SLOT));
@@ -84,7 +77,7 @@ public record StepSize(
         new TowerConfig(
             "clip_vision_model",
             FEATURES,
-            HEAD,
+            BenchShape.HEAD,
             1,
             16,
             3,
@@ -93,19 +86,14 @@ public record StepSize(
             Activation.QUICK_GELU,
             1e-5,
             0.02);
-    return new DecoderConfig(
-        "mixtral",
-        vocab,
+    return BenchShape.config(
         hidden,
+        intermediate,
         layers,
-        new DecoderConfig.Heads(hidden / HEAD, Math.max(1, hidden / 256), HEAD),
-        new DecoderConfig.Rope(1e6, Math.max(4096, sequence)),
-        0,
-        1e-5,
-        0.02,
-        false,
-        new FeedForwardConfig.Experts(intermediate, experts, 2, extended, BALANCE),
-        new DecoderConfig.SpecialTokens(1, 2, 2),
+        experts,
+        vocab,
+        sequence,
+        extended,
         new VisionConfig(tower, "mlp2x_gelu", -1, vocab));
   }
 

@@ -5,7 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.moextend.Golden;
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
 import io.moextend.array.DType;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
@@ -15,10 +19,14 @@ import io.moextend.config.VisionConfig;
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
 import io.moextend.eval.Greedy.Pictures;
+import io.moextend.model.Decoder;
+import io.moextend.model.ModelInput;
 import io.moextend.model.OpenModel;
+import io.moextend.model.Watch;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -61,6 +69,45 @@ class GreedyTest {
         assertThat(answer).containsExactly(ints(one.get("new_ids")));
         assertThat(streamed).hasSize(answer.length);
       }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"cpu, hf/hf_mixtral", "nd4j, hf/hf_mixtral", "cpu, hf/hf_llama"})
+  void theAnswerIsThatOfRunningTheWholeSequenceForEachToken(String backendName, String name) {
+    Path folder = Golden.path(name);
+    int[] prompt = {1, 17, 93, 4, 55, 21, 8};
+    try (Backend backend = Backends.open(backendName, new BackendProvider.Options(2, 0));
+        OpenModel model =
+            OpenModel.of(
+                CheckpointFolder.open(folder),
+                HuggingFaceConfig.read(folder).decoder(),
+                backend,
+                DType.F32,
+                Set.of(),
+                0)) {
+      int[] ids = Arrays.copyOf(prompt, prompt.length + 30);
+      for (int n = prompt.length; n < ids.length; n++) {
+        ids[n] = behind(backend, model.decoder(), Arrays.copyOf(ids, n));
+      }
+      int[] answer =
+          new Greedy(backend, model.decoder())
+              .extend(prompt, null, 30, token -> false, token -> {});
+      assertThat(answer).containsExactly(Arrays.copyOfRange(ids, prompt.length, ids.length));
+    }
+  }
+
+  /** The most likely token behind a sequence, from one pass over all of it. */
+  private static int behind(Backend backend, Decoder model, int[] ids) {
+    try (Arena arena = backend.arena("behind")) {
+      var input =
+          new ModelInput(
+              1, ids.length, backend.ints(arena, ids, ids.length), null, null, List.of());
+      Tape tape = Tape.off(backend, arena);
+      Tensor hidden = model.forward(tape, input, false, Watch.NONE).hidden();
+      Array last = hidden.data().slice(ids.length - 1L, ids.length);
+      Array logits = model.logits(tape, Tensor.constant(last)).data();
+      return backend.toInts(backend.topK(arena, logits, 1))[0];
     }
   }
 

@@ -23,7 +23,9 @@ interface CpuAttention extends AttentionKernels {
       @Nullable Array keyMask,
       @Nullable Array bias) {
     var inputs = new AttentionInputs(shape, q, k, v, keyMask, bias);
-    return new AttentionForward(cpu(), inputs).run(to);
+    return FewQueries.fits(inputs)
+        ? new FewQueries(cpu(), inputs).run(to)
+        : new AttentionForward(cpu(), inputs).run(to);
   }
 
   @Override

@@ -34,8 +34,7 @@ interface CpuProducts extends MatrixKernels {
     }
     CpuArray out = CpuDevice.allocate(to, result, x.dim(0), matrix.out());
     int[] offsets = {0, CpuDevice.count(x.dim(0))};
-    new RowProducts(cpu(), source, out, bias == null ? null : CpuArray.of(bias), true)
-        .run(offsets, List.of(matrix));
+    forward(source, out, bias == null ? null : CpuArray.of(bias), offsets, List.of(matrix));
     return out;
   }
 
@@ -64,8 +63,21 @@ interface CpuProducts extends MatrixKernels {
     source.require("x", dispatch.rows(), any.in());
     CpuArray out = CpuDevice.allocate(to, any.type(), dispatch.rows(), any.out());
     int[] offsets = offsets(dispatch);
-    new RowProducts(cpu(), source, out, null, true).run(offsets, matrices);
+    forward(source, out, null, offsets, matrices);
     return out;
+  }
+
+  private void forward(
+      CpuArray x,
+      CpuArray out,
+      @Nullable CpuArray bias,
+      int[] offsets,
+      List<PlainMatrix> matrices) {
+    if (FewRows.fits(offsets)) {
+      new FewRows(cpu(), x, out, bias).run(offsets, matrices);
+    } else {
+      new RowProducts(cpu(), x, out, bias, true).run(offsets, matrices);
+    }
   }
 
   @Override

@@ -140,6 +140,18 @@ final class Floats {
         .intoMemorySegment(ALL, address, ORDER);
   }
 
+  /** One element, of F32 or BF16. */
+  static float get(DType type, long address) {
+    return type == DType.BF16
+        ? Float.intBitsToFloat(ALL.get(SHORT, address) << 16)
+        : ALL.get(FLOAT, address);
+  }
+
+  /** Writes one F32 element. */
+  static void set(long address, float value) {
+    ALL.set(FLOAT, address, value);
+  }
+
   /** The bits of {@code x} as BF16, to nearest even, NaN kept. */
   static short bf16(float x) {
     int bits = Float.floatToRawIntBits(x);

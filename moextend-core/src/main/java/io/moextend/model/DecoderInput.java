@@ -1,0 +1,112 @@
+package io.moextend.model;
+
+import io.moextend.array.Array;
+import io.moextend.autograd.Module;
+import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Parameter.Role;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.VisionConfig;
+import io.moextend.nn.ParameterFactory;
+import io.moextend.op.Rows;
+import io.moextend.vision.ClipTower;
+import io.moextend.vision.Projector;
+import java.util.List;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What flows into a decoder's first layer: embedded tokens, and projected patches in their slots.
+ */
+final class DecoderInput implements Module, AutoCloseable {
+  private final Parameter embedding;
+  private final @Nullable Vision vision;
+
+  /** How patches become as wide as tokens. */
+  private record Vision(VisionConfig config, ClipTower tower, Projector projector) {}
+
+  DecoderInput(ParameterFactory from, DecoderConfig config) {
+    this.embedding =
+        from.weight("model.embed_tokens.weight", Role.BACKBONE, config.vocab(), config.hidden());
+    VisionConfig images = config.vision();
+    this.vision =
+        images == null
+            ? null
+            : new Vision(
+                images,
+                new ClipTower(from, "model.visual.vision_tower.vision_model", images.tower()),
+                new Projector(
+                    from, "model.visual.mm_projector", images.tower().hidden(), config.hidden()));
+  }
+
+  /** [vocab, hidden]. */
+  Parameter embedding() {
+    return embedding;
+  }
+
+  /** [T, hidden]. */
+  Tensor embed(Tape tape, ModelInput input, Watch watch) {
+    Tensor h = Rows.gather(tape, embedding, input.ids());
+    ModelInput.Images images = input.images();
+    if (images == null) {
+      return h;
+    }
+    Vision with = vision;
+    if (with == null) {
+      throw new IllegalArgumentException(
+          "the batch has images but the model has no vision part; give its config a vision_config");
+    }
+    Tensor features =
+        switch (images) {
+          case ModelInput.Images.Features f -> Tensor.constant(f.features());
+          case ModelInput.Images.Pixels p -> features(tape, with, p.pixels(), watch);
+        };
+    Tensor projected = tape.scope(s -> s.keep(with.projector.forward(tape, features)));
+    watch.see("image_features", projected.data());
+    if (projected.data().dim(0) != images.rows().size()) {
+      throw new IllegalArgumentException(
+          "%d image patches for %d image slots; the spans in input_ids must have %d slots each"
+              .formatted(
+                  projected.data().dim(0), images.rows().size(), with.config.tower().patches()));
+    }
+    return Rows.replace(tape, h, images.rows(), projected);
+  }
+
+  /** What the tower makes of pixels [N, C, S, S]: [N·patches, width]. */
+  Array imageFeatures(Tape tape, Array pixels) {
+    if (vision == null) {
+      throw new IllegalArgumentException("the model has no vision part");
+    }
+    return features(tape, vision, pixels, Watch.NONE).data();
+  }
+
+  private static Tensor features(Tape tape, Vision vision, Array pixels, Watch watch) {
+    int upTo = vision.config.tower().layers() + 1 + vision.config.featureLayer();
+    return tape.scope(
+        s -> {
+          List<Tensor> states = vision.tower.hiddenStates(tape, pixels, upTo);
+          for (int i = 0; i < states.size(); i++) {
+            watch.see("clip_hidden_states." + i, states.get(i).data());
+          }
+          return s.keep(vision.tower.patchesOf(tape, states.getLast()));
+        });
+  }
+
+  @Override
+  public void visit(Consumer<Parameter> visitor) {
+    visitor.accept(embedding);
+    if (vision != null) {
+      vision.tower.visit(visitor);
+      vision.projector.visit(visitor);
+    }
+  }
+
+  @Override
+  public void close() {
+    if (vision != null) {
+      vision.tower.close();
+      vision.projector.close();
+    }
+  }
+}

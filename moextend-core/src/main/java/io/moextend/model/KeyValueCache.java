@@ -1,0 +1,140 @@
+package io.moextend.model;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.autograd.Tape;
+import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.backend.Backend;
+import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * The keys, after their rotation, and the values of one sequence in every layer, so that a token
+ * that follows is all a pass has to run. Owns its memory, all of it taken at the start. {@link
+ * Decoder#extend} fills it. Not thread-safe.
+ */
+public final class KeyValueCache implements AutoCloseable {
+  /**
+   * @param keys [capacity, keyHeads·headSize]
+   * @param values likewise
+   */
+  private record Layer(Array keys, Array values) {}
+
+  private final Backend backend;
+  private final int capacity;
+  private final Arena arena;
+  private final List<Layer> layers = new ArrayList<>();
+  private int length;
+
+  /**
+   * @param dtype the decoder's {@link Decoder#dtype}
+   * @param capacity tokens it can hold: those of the prompt and the new ones
+   * @throws ConfigException where the model has no positions for as many
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed by close()
+  public KeyValueCache(Backend backend, DecoderConfig config, DType dtype, int capacity) {
+    long bytes = bytes(config, dtype, capacity);
+    this.backend = backend;
+    this.capacity = capacity;
+    this.arena = backend.arena("keys and values, " + bytes + " bytes");
+    int width = config.heads().keyValue() * config.heads().size();
+    try {
+      for (int i = 0; i < config.layers(); i++) {
+        layers.add(
+            new Layer(
+                arena.allocate(dtype, capacity, width), arena.allocate(dtype, capacity, width)));
+      }
+    } catch (RuntimeException e) {
+      arena.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Bytes that one for {@code capacity} tokens takes.
+   *
+   * @throws ConfigException where the model has no positions for as many
+   */
+  public static long bytes(DecoderConfig config, DType dtype, int capacity) {
+    if (capacity < 1 || capacity > config.rope().maxPositions()) {
+      throw new ConfigException(
+          "prompt and new tokens are %d together, the model takes 1 to max_position_embeddings=%d; shorten the prompt or ask for fewer new tokens"
+              .formatted(capacity, config.rope().maxPositions()));
+    }
+    long token = 2L * config.layers() * config.heads().keyValue() * config.heads().size();
+    return Math.multiplyExact(Math.multiplyExact(token, capacity), dtype.bytes());
+  }
+
+  /** Tokens it holds. */
+  public int length() {
+    return length;
+  }
+
+  /** Tokens it can hold. */
+  public int capacity() {
+    return capacity;
+  }
+
+  public long bytes() {
+    return arena.liveBytes();
+  }
+
+  /** Throws unless {@code more} tokens have room. */
+  void require(int more) {
+    if (length + more > capacity) {
+      throw new IllegalStateException(
+          "%d more tokens behind %d in a cache for %d".formatted(more, length, capacity));
+    }
+  }
+
+  /**
+   * Puts a layer's keys and values behind those it has, and lets the queries of the same tokens
+   * look among all of them.
+   *
+   * @param q [n, queryHeads·headSize], and {@code k}, {@code v} likewise, of n new tokens
+   * @param shape of the heads; its counts of sequences, queries and keys do not matter
+   */
+  Array attend(Tape tape, int layer, Attention shape, Array q, Array k, Array v) {
+    int more = (int) q.dim(0);
+    int until = length + more;
+    Layer kept = layers.get(layer);
+    backend.copyInto(kept.keys.slice(length, until), k);
+    backend.copyInto(kept.values.slice(length, until), v);
+    var own =
+        new Attention(
+            1,
+            more,
+            until,
+            shape.queryHeads(),
+            shape.keyHeads(),
+            shape.headSize(),
+            shape.scale(),
+            shape.causal(),
+            shape.window());
+    return tape.backend()
+        .attend(
+            tape.arena(),
+            own,
+            q,
+            kept.keys.slice(0, until),
+            kept.values.slice(0, until),
+            null,
+            null)
+        .out();
+  }
+
+  /** To be called when every layer has put the same {@code more} tokens in. */
+  void advance(int more) {
+    length += more;
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

@@ -1,0 +1,47 @@
+package io.moextend.bench;
+
+import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
+import java.util.Arrays;
+import java.util.TreeSet;
+
+/** A Mixtral to be timed at generating, of the shape that {@link StepSize} has too. */
+public record GenerateSize(int hidden, int intermediate, int layers, int experts, int vocab) {
+  public GenerateSize {
+    BenchShape.requireHidden(hidden);
+  }
+
+  /**
+   * @param text hidden,intermediate,layers,experts,vocab
+   */
+  public static GenerateSize parse(String text) {
+    int[] n;
+    try {
+      n = Arrays.stream(text.split(",", -1)).mapToInt(s -> Integer.parseInt(s.strip())).toArray();
+    } catch (NumberFormatException e) {
+      throw wrong(text);
+    }
+    if (n.length != 5) {
+      throw wrong(text);
+    }
+    return new GenerateSize(n[0], n[1], n[2], n[3], n[4]);
+  }
+
+  private static ConfigException wrong(String text) {
+    return new ConfigException(
+        "--size", text, "write hidden,intermediate,layers,experts,vocab, as in 1024,3584,4,8,8192");
+  }
+
+  /**
+   * @param positions of prompt and answer
+   */
+  DecoderConfig config(int positions) {
+    return BenchShape.config(
+        hidden, intermediate, layers, experts, vocab, positions, new TreeSet<>(), null);
+  }
+
+  @Override
+  public String toString() {
+    return "%d,%d,%d,%d,%d".formatted(hidden, intermediate, layers, experts, vocab);
+  }
+}
