@@ -5,7 +5,6 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -100,20 +99,23 @@ final class ScoreTile {
   }
 
   /**
-   * score = factor·score + log2 e·bias.
-   *
-   * @param bias read where a key may be seen
+   * score = factor·score + log2 e·bias, also of some keys that a query may not see: before {@link
+   * #hide}.
    */
   void addBias(float factor, AttentionInputs.BiasPlace bias) {
     FloatVector log2 = set(VectorMath.LOG2_E);
+    FloatVector scale = set(factor);
     for (int r = 0; r < rows; r++) {
       long row = address + r * ROW;
       long from = bias.row(head(r), query(r));
-      int high = high(r);
-      for (int j = low(r); j < high; j += LANES) {
-        FloatVector b =
-            FloatVector.fromMemorySegment(SPECIES, ALL, from + 4L * j, ORDER, seen(r, j));
-        store(b.fma(log2, load(row, j).mul(factor)), row, j);
+      int high = Math.min(high(r), keys.there());
+      int j = low(r);
+      for (; j <= high - LANES; j += LANES) {
+        store(load(from, j).fma(log2, load(row, j).mul(scale)), row, j);
+      }
+      for (; j < high; j++) {
+        float b = ALL.get(FLOAT, from + 4L * j);
+        ALL.set(FLOAT, row + 4L * j, b * VectorMath.LOG2_E + ALL.get(FLOAT, row + 4L * j) * factor);
       }
     }
   }
@@ -245,19 +247,22 @@ final class ScoreTile {
   }
 
   /** bias += p·(dP - delta), scores and dP as they are before {@link #gradients}. */
-  void biasGradients(
-      ScoreTile dP, float factor, float[] shift, float[] delta, AttentionInputs.BiasPlace bias) {
+  void biasGradients(ScoreTile dP, float[] shift, float[] delta, AttentionInputs.BiasPlace bias) {
     for (int r = 0; r < rows; r++) {
       long row = address + r * ROW;
       long dRow = dP.address + r * ROW;
       long to = bias.row(head(r), query(r));
-      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : high(r);
-      for (int j = low(r); j < high; j += LANES) {
-        VectorMask<Float> seen = seen(r, j);
-        FloatVector p = VectorMath.exp2(load(row, j).mul(factor).sub(shift[r]));
-        FloatVector.fromMemorySegment(SPECIES, ALL, to + 4L * j, ORDER, seen)
-            .add(load(dRow, j).sub(delta[r]).mul(p))
-            .intoMemorySegment(ALL, to + 4L * j, ORDER, seen);
+      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : Math.min(high(r), keys.there());
+      int j = low(r);
+      for (; j <= high - LANES; j += LANES) {
+        FloatVector p = VectorMath.exp2(load(row, j).sub(shift[r]));
+        FloatVector d = load(dRow, j).sub(delta[r]).mul(p);
+        store(load(to, j).add(d.blend(0f, p.eq(0f))), to, j);
+      }
+      for (; j < high; j++) {
+        float p = (float) Math.exp((ALL.get(FLOAT, row + 4L * j) - shift[r]) * VectorMath.LN_2);
+        float d = p == 0 ? 0 : p * (ALL.get(FLOAT, dRow + 4L * j) - delta[r]);
+        ALL.set(FLOAT, to + 4L * j, ALL.get(FLOAT, to + 4L * j) + d);
       }
     }
   }
@@ -268,12 +273,6 @@ final class ScoreTile {
     for (int i = from; i < until; i += 4 * LANES) {
       zero.intoMemorySegment(ALL, row + i, ORDER);
     }
-  }
-
-  private VectorMask<Float> seen(int r, int j) {
-    return SPECIES
-        .indexInRange(j, keys.until(query(r)))
-        .andNot(SPECIES.indexInRange(j, keys.from(query(r))));
   }
 
   private static FloatVector set(float value) {
