@@ -1,11 +1,14 @@
 package io.moextend.backend.cpu;
 
+import static io.moextend.backend.cpu.Vectors.LANES;
+import static io.moextend.backend.cpu.Vectors.SPECIES;
+import static io.moextend.backend.cpu.Vectors.load;
+import static io.moextend.backend.cpu.Vectors.store;
+
 import io.moextend.array.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The scores of a block of queries with a block of keys, in scratch memory. Scores are F32; what
@@ -14,18 +17,15 @@ import jdk.incubator.vector.VectorSpecies;
  * log2 e in it.
  *
  * <p>A kernel takes all rows, by whole vectors: {@link #hide} sees to those at the ends of a row.
- * It has one loop of arithmetic, as more than that would not be compiled to vectors alone.
+ * Each is compiled by itself (scripts/jvm.flags), as more than one would not be compiled to vectors
+ * alone.
  */
 final class ScoreTile {
   /** Bytes from row to row, be they of scores or of what took their place. */
   static final long ROW = 4L * AttentionInputs.KEYS;
 
-  private static final VectorSpecies<Float> SPECIES = Floats.SPECIES;
-  private static final int LANES = Floats.LANES;
   private static final MemorySegment ALL = CpuArray.ALL;
-  private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
-  private static final ValueLayout.OfFloat FLOAT =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
   private final long address;
   private final QueryBlock block;
@@ -165,7 +165,7 @@ final class ScoreTile {
       for (int j = low; j < high; j += LANES) {
         FloatVector e = VectorMath.exp2(load(row, j).fma(scale, base));
         sum = sum.add(e);
-        Floats.narrowNumber(e, row + 2L * j);
+        Vectors.narrowNumber(e, row, j);
       }
       store(sum, totals, r * LANES);
       clear(row, 2 * high, 2 * keys.n());
@@ -217,8 +217,8 @@ final class ScoreTile {
       FloatVector off = set(delta[r]);
       for (int j = low; j < high; j += LANES) {
         FloatVector p = VectorMath.exp2(load(row, j).fma(scale, base));
-        Floats.narrowNumber(p, row + 2L * j);
-        Floats.narrowNumber(load(dRow, j).sub(off).mul(p), dRow + 2L * j);
+        Vectors.narrowNumber(p, row, j);
+        Vectors.narrowNumber(load(dRow, j).sub(off).mul(p), dRow, j);
       }
       clear(row, 2 * high, 2 * keys.n());
       clear(dRow, 2 * high, 2 * keys.n());
@@ -271,19 +271,11 @@ final class ScoreTile {
   private static void clear(long row, int from, int until) {
     FloatVector zero = FloatVector.zero(SPECIES);
     for (int i = from; i < until; i += 4 * LANES) {
-      zero.intoMemorySegment(ALL, row + i, ORDER);
+      store(zero, row + i, 0);
     }
   }
 
   private static FloatVector set(float value) {
     return FloatVector.broadcast(SPECIES, value);
-  }
-
-  private static FloatVector load(long row, int i) {
-    return FloatVector.fromMemorySegment(SPECIES, ALL, row + 4L * i, ORDER);
-  }
-
-  private static void store(FloatVector x, long row, int i) {
-    x.intoMemorySegment(ALL, row + 4L * i, ORDER);
   }
 }
