@@ -40,6 +40,9 @@ final class AttentionCases {
     shapes.add(shape(1, 150, 150, 2, 1, 8, true, 0)); // more than one block
     shapes.add(shape(1, 140, 200, 1, 1, 64, false, 0));
     shapes.add(shape(1, 300, 300, 1, 1, 8, true, 40));
+    shapes.add(shape(2, 100, 330, 5, 1, 8, true, 0)); // stacks of heads that are not alike
+    shapes.add(shape(1, 130, 130, 16, 2, 6, true, 70));
+    shapes.add(shape(1, 520, 520, 2, 2, 4, false, 0));
     for (Attention shape : shapes) {
       cases.add(attend(shape, false, false));
       cases.add(attend(shape, true, false));
@@ -47,6 +50,12 @@ final class AttentionCases {
     cases.add(attend(shapes.get(2), false, true));
     cases.add(attend(shapes.get(3), true, true));
     cases.add(attend(shapes.get(11), true, true));
+    cases.add(attend(shapes.get(14), true, true));
+    cases.add(attend(shapes.get(15), true, true));
+    cases.add(attend(new Attention(1, 20, 300, 2, 1, 8, -0.4, true, 0), false, false));
+    cases.add(attend(new Attention(1, 20, 300, 2, 1, 8, 0, true, 0), true, false));
+    cases.add(manyKeysMasked());
+    cases.add(growingScores());
     cases.add(nothingToSee());
     cases.add(noSequences());
     cases.add(steepScores());
@@ -91,6 +100,40 @@ final class AttentionCases {
           bothWays(t, causal, t.maskOf(mask, 3, 5), null, false);
           bothWays(t, shape(1, 9, 4, 2, 1, 8, true, 0), null, null, false);
           bothWays(t, shape(1, 200, 20, 2, 1, 8, true, 3), null, null, false);
+        });
+  }
+
+  /** Whole blocks of keys that a mask hides, first and in the middle. */
+  private static Case manyKeysMasked() {
+    return Case.of(
+        "attend",
+        "many keys masked",
+        t -> {
+          double[] mask = new double[2 * 900];
+          Arrays.fill(mask, 290, 310, 1);
+          Arrays.fill(mask, 880, 900, 1);
+          Arrays.fill(mask, 900 + 600, 900 + 603, 1);
+          bothWays(t, shape(2, 70, 900, 2, 1, 8, false, 0), t.maskOf(mask, 2, 900), null, false);
+        });
+  }
+
+  /** Each block of keys has far larger scores than all before. */
+  private static Case growingScores() {
+    return Case.of(
+        "attend",
+        "growing scores",
+        t -> {
+          Attention shape = shape(1, 70, 1100, 2, 1, 8, false, 0);
+          double[] growing = t.normal(1100, 8);
+          for (int i = 0; i < growing.length; i++) {
+            growing[i] *= 1 + i / 8 / 100;
+          }
+          Array q = t.values(70, 16);
+          Array k = t.valuesOf(growing, 1100, 8);
+          Array v = t.values(1100, 8);
+          var attended = t.backend().attend(t.arena(), shape, q, k, v, null, null);
+          t.loosely("out", attended.out(), t.compute(), 4, 70, 16);
+          t.result("logSumExp", attended.logSumExp(), t.wide(), 1, 2, 70);
         });
   }
 

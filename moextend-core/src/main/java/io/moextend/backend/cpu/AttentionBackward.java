@@ -169,7 +169,11 @@ final class AttentionBackward {
       var dTile = new ScoreTile(dScores, block, keys);
       float factor = in.prepare(lane, HIDDEN, tile, block, keys);
       if (dBias != null) {
-        tile.biasGradients(dTile, factor, shift, delta, in.biasAt(dBias, block, keys));
+        if (factor != 1) {
+          tile.add(factor, 0);
+          factor = 1;
+        }
+        tile.biasGradients(dTile, shift, delta, in.biasAt(dBias, block, keys));
       }
       tile.gradients(dTile, factor, shift, delta, in.type());
       products.overQueries(gemm, scores, rows, outer, n, dValues);

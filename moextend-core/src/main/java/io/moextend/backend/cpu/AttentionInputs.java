@@ -241,17 +241,17 @@ final class AttentionInputs {
    * @return what scores are still to be multiplied by to be exponents of 2
    */
   float prepare(Lane lane, int slot, ScoreTile tile, QueryBlock block, KeyBlock keys) {
-    tile.hide();
     float factor = (float) (shape.scale() / VectorMath.LN_2);
     if (bias != null) {
       tile.addBias(factor, biasAt(bias, block, keys));
       factor = 1;
     }
     long hidden = hidden(lane, slot, block, keys);
-    if (hidden != 0 || factor < 0) {
+    if (hidden != 0 || factor <= 0) {
       tile.add(factor, hidden);
       factor = 1;
     }
+    tile.hide();
     return factor;
   }
 

@@ -6,10 +6,6 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import java.util.Arrays;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.ShortVector;
-import jdk.incubator.vector.VectorOperators;
-import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -22,9 +18,6 @@ final class Floats {
   /** Floats of a vector. */
   static final int LANES = SPECIES.length();
 
-  private static final VectorSpecies<Integer> INTS = SPECIES.withLanes(int.class);
-  private static final VectorSpecies<Short> SHORTS =
-      VectorSpecies.of(short.class, VectorShape.forBitSize(SPECIES.vectorBitSize() / 2));
   private static final MemorySegment ALL = CpuArray.ALL;
   private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
   private static final ValueLayout.OfFloat FLOAT =
@@ -91,53 +84,21 @@ final class Floats {
   private static void widen(long address, int n, float[] to) {
     int i = 0;
     for (; i <= n - LANES; i += LANES) {
-      widen(address + 2L * i).intoArray(to, i);
+      Vectors.widen(address, i).intoArray(to, i);
     }
     for (; i < n; i++) {
       to[i] = Float.intBitsToFloat(ALL.get(SHORT, address + 2L * i) << 16);
     }
   }
 
-  /** A vector of BF16 numbers. */
-  static FloatVector widen(long address) {
-    return ShortVector.fromMemorySegment(SHORTS, ALL, address, ORDER)
-        .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
-        .reinterpretAsInts()
-        .lanewise(VectorOperators.LSHL, 16)
-        .reinterpretAsFloats();
-  }
-
   private static void narrow(float[] from, int n, long address) {
     int i = 0;
     for (; i <= n - LANES; i += LANES) {
-      narrow(FloatVector.fromArray(SPECIES, from, i), address + 2L * i);
+      Vectors.narrow(FloatVector.fromArray(SPECIES, from, i), address, i);
     }
     for (; i < n; i++) {
       ALL.set(SHORT, address + 2L * i, bf16(from[i]));
     }
-  }
-
-  /** Stores a vector as BF16. */
-  static void narrow(FloatVector x, long address) {
-    IntVector bits = x.reinterpretAsInts();
-    IntVector upper = bits.lanewise(VectorOperators.LSHR, 16);
-    IntVector rounded = bits.add(upper.and(1)).add(0x7fff).lanewise(VectorOperators.LSHR, 16);
-    // Rounding could carry a NaN into infinity; a quiet bit keeps it one.
-    IntVector result = rounded.blend(upper.or(0x40), x.test(VectorOperators.IS_NAN).cast(INTS));
-    result
-        .convertShape(VectorOperators.I2S, SHORTS, 0)
-        .reinterpretAsShorts()
-        .intoMemorySegment(ALL, address, ORDER);
-  }
-
-  /** As {@link #narrow}, halves away from zero; only NaNs that began as BF16 are sure to stay. */
-  static void narrowNumber(FloatVector x, long address) {
-    x.reinterpretAsInts()
-        .add(0x8000)
-        .lanewise(VectorOperators.LSHR, 16)
-        .convertShape(VectorOperators.I2S, SHORTS, 0)
-        .reinterpretAsShorts()
-        .intoMemorySegment(ALL, address, ORDER);
   }
 
   /** One element, of F32 or BF16. */

@@ -1,27 +1,22 @@
 package io.moextend.backend.cpu;
 
+import static io.moextend.backend.cpu.Vectors.LANES;
+import static io.moextend.backend.cpu.Vectors.SPECIES;
+
 import io.moextend.array.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * Rows of a head on their way between arrays, where the heads of a row lie side by side, and
  * scratch memory, where a head's rows follow each other: as they are for products, and wide, padded
- * to whole vectors, for sums. One loop over vectors to a method: of two, the second would not be
- * compiled to vectors.
+ * to whole vectors, for sums. Each method is compiled by itself (scripts/jvm.flags).
  */
 final class HeadRows {
-  private static final VectorSpecies<Float> SPECIES = Floats.SPECIES;
-  private static final int LANES = Floats.LANES;
   private static final MemorySegment ALL = CpuArray.ALL;
-  private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
-  private static final ValueLayout.OfFloat FLOAT =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
-  private static final ValueLayout.OfShort SHORT =
-      ValueLayout.JAVA_SHORT_UNALIGNED.withOrder(ORDER);
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+  private static final ValueLayout.OfShort SHORT = ValueLayout.JAVA_SHORT_UNALIGNED;
 
   private HeadRows() {}
 
@@ -45,8 +40,7 @@ final class HeadRows {
         long source = from + r * stride + h * line;
         long target = to + h * apart + r * line;
         for (long i = 0; i < line; i += SPECIES.vectorByteSize()) {
-          FloatVector.fromMemorySegment(SPECIES, ALL, source + i, ORDER)
-              .intoMemorySegment(ALL, target + i, ORDER);
+          Vectors.store(Vectors.load(source + i, 0), target + i, 0);
         }
       }
     }
@@ -82,7 +76,7 @@ final class HeadRows {
       float factor = factors[first + r];
       int i = 0;
       for (; i <= width - LANES; i += LANES) {
-        Floats.narrow(wide(sums + r * line + 4L * i).mul(factor), to + r * stride + 2L * i);
+        Vectors.narrow(Vectors.load(sums + r * line, i).mul(factor), to + r * stride, i);
       }
       for (; i < width; i++) {
         float x = ALL.get(FLOAT, sums + r * line + 4L * i) * factor;
@@ -98,9 +92,7 @@ final class HeadRows {
       float factor = factors[first + r];
       int i = 0;
       for (; i <= width - LANES; i += LANES) {
-        wide(sums + r * line + 4L * i)
-            .mul(factor)
-            .intoMemorySegment(ALL, to + r * stride + 4L * i, ORDER);
+        Vectors.store(Vectors.load(sums + r * line, i).mul(factor), to + r * stride, i);
       }
       for (; i < width; i++) {
         ALL.set(FLOAT, to + r * stride + 4L * i, ALL.get(FLOAT, sums + r * line + 4L * i) * factor);
@@ -111,21 +103,21 @@ final class HeadRows {
   /** Whole vectors of floats times a factor, in place. */
   static void scale(long address, float factor, int n) {
     for (int i = 0; i < n; i += LANES) {
-      wide(address + 4L * i).mul(factor).intoMemorySegment(ALL, address + 4L * i, ORDER);
+      Vectors.store(Vectors.load(address, i).mul(factor), address, i);
     }
   }
 
   /** Whole vectors of floats added to others. */
   static void add(long from, int n, long to) {
     for (int i = 0; i < n; i += LANES) {
-      wide(to + 4L * i).add(wide(from + 4L * i)).intoMemorySegment(ALL, to + 4L * i, ORDER);
+      Vectors.store(Vectors.load(to, i).add(Vectors.load(from, i)), to, i);
     }
   }
 
   /** The sum of each row's vector. */
   static void totals(long vectors, int rows, float[] to) {
     for (int r = 0; r < rows; r++) {
-      to[r] = VectorMath.total(wide(vectors + 4L * r * LANES));
+      to[r] = VectorMath.total(Vectors.load(vectors, r * LANES));
     }
   }
 
@@ -147,7 +139,7 @@ final class HeadRows {
       FloatVector sum = FloatVector.zero(SPECIES);
       int i = 0;
       for (; i <= width - LANES; i += LANES) {
-        sum = Floats.widen(x + 2L * i).fma(Floats.widen(y + 2L * i), sum);
+        sum = Vectors.widen(x, i).fma(Vectors.widen(y, i), sum);
       }
       float total = VectorMath.total(sum);
       for (; i < width; i++) {
@@ -165,7 +157,7 @@ final class HeadRows {
       FloatVector sum = FloatVector.zero(SPECIES);
       int i = 0;
       for (; i <= width - LANES; i += LANES) {
-        sum = wide(x + 4L * i).fma(wide(y + 4L * i), sum);
+        sum = Vectors.load(x, i).fma(Vectors.load(y, i), sum);
       }
       float total = VectorMath.total(sum);
       for (; i < width; i++) {
@@ -177,9 +169,5 @@ final class HeadRows {
 
   private static float narrow(long address) {
     return Float.intBitsToFloat(ALL.get(SHORT, address) << 16);
-  }
-
-  private static FloatVector wide(long address) {
-    return FloatVector.fromMemorySegment(SPECIES, ALL, address, ORDER);
   }
 }

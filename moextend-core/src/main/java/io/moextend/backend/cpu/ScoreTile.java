@@ -1,12 +1,14 @@
 package io.moextend.backend.cpu;
 
+import static io.moextend.backend.cpu.Vectors.LANES;
+import static io.moextend.backend.cpu.Vectors.SPECIES;
+import static io.moextend.backend.cpu.Vectors.load;
+import static io.moextend.backend.cpu.Vectors.store;
+
 import io.moextend.array.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
-import jdk.incubator.vector.VectorMask;
-import jdk.incubator.vector.VectorSpecies;
 
 /**
  * The scores of a block of queries with a block of keys, in scratch memory. Scores are F32; what
@@ -15,18 +17,15 @@ import jdk.incubator.vector.VectorSpecies;
  * log2 e in it.
  *
  * <p>A kernel takes all rows, by whole vectors: {@link #hide} sees to those at the ends of a row.
- * It has one loop of arithmetic, as more than that would not be compiled to vectors alone.
+ * Each is compiled by itself (scripts/jvm.flags), as more than one would not be compiled to vectors
+ * alone.
  */
 final class ScoreTile {
   /** Bytes from row to row, be they of scores or of what took their place. */
   static final long ROW = 4L * AttentionInputs.KEYS;
 
-  private static final VectorSpecies<Float> SPECIES = Floats.SPECIES;
-  private static final int LANES = Floats.LANES;
   private static final MemorySegment ALL = CpuArray.ALL;
-  private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
-  private static final ValueLayout.OfFloat FLOAT =
-      ValueLayout.JAVA_FLOAT_UNALIGNED.withOrder(ORDER);
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
 
   private final long address;
   private final QueryBlock block;
@@ -100,20 +99,23 @@ final class ScoreTile {
   }
 
   /**
-   * score = factor·score + log2 e·bias.
-   *
-   * @param bias read where a key may be seen
+   * score = factor·score + log2 e·bias, also of some keys that a query may not see: before {@link
+   * #hide}.
    */
   void addBias(float factor, AttentionInputs.BiasPlace bias) {
     FloatVector log2 = set(VectorMath.LOG2_E);
+    FloatVector scale = set(factor);
     for (int r = 0; r < rows; r++) {
       long row = address + r * ROW;
       long from = bias.row(head(r), query(r));
-      int high = high(r);
-      for (int j = low(r); j < high; j += LANES) {
-        FloatVector b =
-            FloatVector.fromMemorySegment(SPECIES, ALL, from + 4L * j, ORDER, seen(r, j));
-        store(b.fma(log2, load(row, j).mul(factor)), row, j);
+      int high = Math.min(high(r), keys.there());
+      int j = low(r);
+      for (; j <= high - LANES; j += LANES) {
+        store(load(from, j).fma(log2, load(row, j).mul(scale)), row, j);
+      }
+      for (; j < high; j++) {
+        float b = ALL.get(FLOAT, from + 4L * j);
+        ALL.set(FLOAT, row + 4L * j, b * VectorMath.LOG2_E + ALL.get(FLOAT, row + 4L * j) * factor);
       }
     }
   }
@@ -163,7 +165,7 @@ final class ScoreTile {
       for (int j = low; j < high; j += LANES) {
         FloatVector e = VectorMath.exp2(load(row, j).fma(scale, base));
         sum = sum.add(e);
-        Floats.narrowNumber(e, row + 2L * j);
+        Vectors.narrowNumber(e, row, j);
       }
       store(sum, totals, r * LANES);
       clear(row, 2 * high, 2 * keys.n());
@@ -215,8 +217,8 @@ final class ScoreTile {
       FloatVector off = set(delta[r]);
       for (int j = low; j < high; j += LANES) {
         FloatVector p = VectorMath.exp2(load(row, j).fma(scale, base));
-        Floats.narrowNumber(p, row + 2L * j);
-        Floats.narrowNumber(load(dRow, j).sub(off).mul(p), dRow + 2L * j);
+        Vectors.narrowNumber(p, row, j);
+        Vectors.narrowNumber(load(dRow, j).sub(off).mul(p), dRow, j);
       }
       clear(row, 2 * high, 2 * keys.n());
       clear(dRow, 2 * high, 2 * keys.n());
@@ -245,19 +247,22 @@ final class ScoreTile {
   }
 
   /** bias += p·(dP - delta), scores and dP as they are before {@link #gradients}. */
-  void biasGradients(
-      ScoreTile dP, float factor, float[] shift, float[] delta, AttentionInputs.BiasPlace bias) {
+  void biasGradients(ScoreTile dP, float[] shift, float[] delta, AttentionInputs.BiasPlace bias) {
     for (int r = 0; r < rows; r++) {
       long row = address + r * ROW;
       long dRow = dP.address + r * ROW;
       long to = bias.row(head(r), query(r));
-      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : high(r);
-      for (int j = low(r); j < high; j += LANES) {
-        VectorMask<Float> seen = seen(r, j);
-        FloatVector p = VectorMath.exp2(load(row, j).mul(factor).sub(shift[r]));
-        FloatVector.fromMemorySegment(SPECIES, ALL, to + 4L * j, ORDER, seen)
-            .add(load(dRow, j).sub(delta[r]).mul(p))
-            .intoMemorySegment(ALL, to + 4L * j, ORDER, seen);
+      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : Math.min(high(r), keys.there());
+      int j = low(r);
+      for (; j <= high - LANES; j += LANES) {
+        FloatVector p = VectorMath.exp2(load(row, j).sub(shift[r]));
+        FloatVector d = load(dRow, j).sub(delta[r]).mul(p);
+        store(load(to, j).add(d.blend(0f, p.eq(0f))), to, j);
+      }
+      for (; j < high; j++) {
+        float p = (float) Math.exp((ALL.get(FLOAT, row + 4L * j) - shift[r]) * VectorMath.LN_2);
+        float d = p == 0 ? 0 : p * (ALL.get(FLOAT, dRow + 4L * j) - delta[r]);
+        ALL.set(FLOAT, to + 4L * j, ALL.get(FLOAT, to + 4L * j) + d);
       }
     }
   }
@@ -266,25 +271,11 @@ final class ScoreTile {
   private static void clear(long row, int from, int until) {
     FloatVector zero = FloatVector.zero(SPECIES);
     for (int i = from; i < until; i += 4 * LANES) {
-      zero.intoMemorySegment(ALL, row + i, ORDER);
+      store(zero, row + i, 0);
     }
-  }
-
-  private VectorMask<Float> seen(int r, int j) {
-    return SPECIES
-        .indexInRange(j, keys.until(query(r)))
-        .andNot(SPECIES.indexInRange(j, keys.from(query(r))));
   }
 
   private static FloatVector set(float value) {
     return FloatVector.broadcast(SPECIES, value);
-  }
-
-  private static FloatVector load(long row, int i) {
-    return FloatVector.fromMemorySegment(SPECIES, ALL, row + 4L * i, ORDER);
-  }
-
-  private static void store(FloatVector x, long row, int i) {
-    x.intoMemorySegment(ALL, row + 4L * i, ORDER);
   }
 }

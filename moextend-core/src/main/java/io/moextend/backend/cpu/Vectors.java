@@ -33,6 +33,7 @@ final class Vectors {
 
   // Made once: a constant made in a loop is more to compile into it than what it takes part in.
   private static final IntVector ONE = IntVector.broadcast(INTS, 1);
+  private static final IntVector HALF = IntVector.broadcast(INTS, 0x8000);
   private static final IntVector BELOW_HALF = IntVector.broadcast(INTS, 0x7fff);
   private static final IntVector QUIET = IntVector.broadcast(INTS, 0x40);
 
@@ -54,6 +55,16 @@ final class Vectors {
         .reinterpretAsInts()
         .lanewise(VectorOperators.LSHL, 16)
         .reinterpretAsFloats();
+  }
+
+  /** As {@link #narrow} in fewer steps: halves away from zero; a NaN is kept that began as BF16. */
+  static void narrowNumber(FloatVector x, long address, int i) {
+    x.reinterpretAsInts()
+        .add(HALF)
+        .lanewise(VectorOperators.LSHR, 16)
+        .convertShape(VectorOperators.I2S, SHORTS, 0)
+        .reinterpretAsShorts()
+        .intoMemorySegment(ALL, address + 2L * i, ORDER);
   }
 
   /** As {@link #store}, to BF16: to nearest even. */
