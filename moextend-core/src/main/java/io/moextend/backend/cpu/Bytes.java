@@ -13,17 +13,29 @@ final class Bytes {
     MemorySegment.copy(CpuArray.ALL, from, CpuArray.ALL, to, bytes);
   }
 
-  /** Copies a few bytes, for which a call of the library takes longer than the copy. */
-  static void copyShort(long from, long to, long bytes) {
-    if (bytes < 8 || bytes > 128) {
-      copy(from, to, bytes);
+  /**
+   * Cuts a stretch into short pieces and copies each to its place; a call of the library would take
+   * longer than the copy of one.
+   *
+   * @param stride bytes from one piece's place to the next's
+   */
+  static void scatter(long from, long to, long stride, int bytes, int pieces) {
+    int last = bytes - 8;
+    if (last < 0 || last > 128) {
+      for (int p = 0; p < pieces; p++) {
+        copy(from + (long) p * bytes, to + p * stride, bytes);
+      }
       return;
     }
-    long last = bytes - 8;
-    for (long i = 0; i < last; i += 8) {
-      CpuArray.ALL.set(LONG, to + i, CpuArray.ALL.get(LONG, from + i));
+    for (int p = 0; p < pieces; p++) {
+      long source = from + (long) p * bytes;
+      long target = to + p * stride;
+      for (int i = 0; i < last; i += 8) {
+        CpuArray.ALL.set(LONG, target + i, CpuArray.ALL.get(LONG, source + i));
+      }
+      // the last eight may have some of those before among them
+      CpuArray.ALL.set(LONG, target + last, CpuArray.ALL.get(LONG, source + last));
     }
-    CpuArray.ALL.set(LONG, to + last, CpuArray.ALL.get(LONG, from + last)); // may overlap
   }
 
   static void clear(long address, long bytes) {

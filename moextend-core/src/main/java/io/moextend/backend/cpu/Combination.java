@@ -49,21 +49,40 @@ final class Combination {
     return out;
   }
 
-  /** Some columns of one token: all but the last row are added up in F32. */
+  /** Some columns of one token, added up in F32. */
   private void sum(Lane lane, int t, int column, int n, @Nullable CpuArray weights, CpuArray out) {
     long at = (long) t * width + column;
     Operand result = Operand.out(lane, 0, out, at, n);
+    if (topK == 2) {
+      Operand a = row(lane, 1, t, 0, column, n);
+      Operand b = row(lane, 2, t, 1, column, n);
+      float s = weight(weights, t, 0);
+      float u = weight(weights, t, 1);
+      PointwiseLoops.blend(a.address(), s, b.address(), u, result.address(), result.width(), n);
+    } else {
+      sumAny(lane, t, column, n, weights, result);
+    }
+    result.finish(lane, out, at, n);
+  }
+
+  private void sumAny(
+      Lane lane, int t, int column, int n, @Nullable CpuArray weights, Operand result) {
     Operand total = result.wideOut(lane, 1, n);
     Bytes.clear(total.address(), 4L * n);
     for (int j = 0; j < topK; j++) {
-      long choice = (long) t * topK + j;
-      float weight = weights == null ? 1 : weights.floatAt(choice);
-      long from = (long) slot.intAt(choice) * width + column;
-      Operand row = Operand.in(lane, 2, rows, from, n);
-      SumLoops.add(total.address(), weight, row.address(), row.width(), n);
+      Operand row = row(lane, 2, t, j, column, n);
+      SumLoops.add(total.address(), weight(weights, t, j), row.address(), row.width(), n);
     }
     result.take(total, n);
-    result.finish(lane, out, at, n);
+  }
+
+  private Operand row(Lane lane, int copy, int t, int j, int column, int n) {
+    long row = slot.intAt((long) t * topK + j);
+    return Operand.in(lane, copy, rows, row * width + column, n);
+  }
+
+  private float weight(@Nullable CpuArray weights, int t, int j) {
+    return weights == null ? 1 : weights.floatAt((long) t * topK + j);
   }
 
   CombineGradients backward(Arena to, Array dOut, CpuArray weights) {
@@ -80,8 +99,7 @@ final class Combination {
             long choice = (long) t * topK + j;
             long at = (long) slot.intAt(choice) * width;
             Operand row = Operand.in(lane, 1, rows, at, width);
-            dWeights.setFloat(
-                choice, SumLoops.dot(outer.address(), row.address(), row.width(), width));
+            dWeights.setFloat(choice, outer.dot(row, width));
             Operand dRow = Operand.out(lane, 2, dRows, at, width);
             PointwiseLoops.scale(
                 outer.address(), weights.floatAt(choice), dRow.address(), dRow.width(), width);

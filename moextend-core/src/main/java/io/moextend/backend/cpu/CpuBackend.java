@@ -23,7 +23,8 @@ final class CpuBackend
         CpuAttention,
         CpuRouting,
         CpuLosses,
-        CpuUpdates {
+        CpuUpdates,
+        CpuCopies {
   /** Bytes below which a tensor is not worth a file of its own. */
   private static final long SHARED_FROM = 64 << 10;
 

@@ -119,7 +119,7 @@ interface CpuElements extends ElementKernels {
     if (period <= 0 || dOut.dim(0) % period != 0) {
       throw new ShapeException("%s is no multiple of %d rows".formatted(dOut, period));
     }
-    long groups = dOut.dim(0) / period;
+    int groups = CpuDevice.count(dOut.dim(0) / period);
     CpuArray out = CpuDevice.allocate(to, DType.F32, period, width);
     cpu()
         .forChunks(
@@ -127,10 +127,7 @@ interface CpuElements extends ElementKernels {
             (lane, first, n) -> {
               Operand sum = Operand.out(lane, 0, out, first, n);
               Bytes.clear(sum.address(), 4L * Floats.padded(n));
-              for (long g = 0; g < groups; g++) {
-                Operand row = Operand.in(lane, 1, d, g * period * width + first, n);
-                SumLoops.add(sum.address(), 1, row.address(), row.width(), n);
-              }
+              sum.addRows(lane, 1, d, first, period * width, groups, n);
               sum.finish(lane, out, first, n);
             });
     return out;
@@ -143,10 +140,9 @@ interface CpuElements extends ElementKernels {
     return new RowSum(cpu(), x.dim(0), width)
         .run(
             to,
-            (lane, row, into) -> {
-              Operand values = Operand.in(lane, 0, a, row * width, width);
-              SumLoops.add(into, 1, values.address(), values.width(), width);
-            });
+            (lane, first, rows, into) ->
+                new Operand(into, Vectors.F32)
+                    .addRows(lane, 0, a, first * width, width, rows, width));
   }
 
   @Override

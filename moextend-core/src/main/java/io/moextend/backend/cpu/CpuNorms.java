@@ -20,8 +20,7 @@ interface CpuNorms extends NormKernels {
           a,
           out,
           (row, result, r) -> {
-            float squares = SumLoops.dot(row.address(), row.address(), row.width(), width);
-            float inv = (float) (1 / Math.sqrt((double) squares / width + eps));
+            float inv = (float) (1 / Math.sqrt((double) row.dot(row, width) / width + eps));
             NormLoops.scale(
                 row.address(), 0, inv, w.address(), result.address(), result.width(), width);
             inverse.setFloat(r, inv);
@@ -58,7 +57,10 @@ interface CpuNorms extends NormKernels {
             long from = row.address();
             float mu = NormLoops.sum(from, row.width(), width) / width;
             row.pad(width, mu);
-            float squares = NormLoops.squares(from, mu, row.width(), width);
+            float squares =
+                row.width() == Vectors.BF16
+                    ? NormLoops.squaresBf16(from, mu, width)
+                    : NormLoops.squares(from, mu, width);
             float inv = (float) (1 / Math.sqrt((double) squares / width + eps));
             NormLoops.shift(
                 from, mu, inv, w.address(), b.address(), result.address(), result.width(), width);
@@ -125,12 +127,14 @@ interface CpuNorms extends NormKernels {
     return new RowSum(cpu(), x.dim(0), width)
         .run(
             to,
-            (lane, row, into) -> {
-              Operand g = Operand.in(lane, 0, d, row * width, width);
-              Operand values = Operand.in(lane, 1, a, row * width, width);
-              float mu = centred ? mean.floatAt(row) : 0;
-              NormLoops.addWeight(
-                  into, g.address(), values.address(), mu, inverse.floatAt(row), g.width(), width);
+            (lane, first, rows, into) -> {
+              for (long row = first; row < first + rows; row++) {
+                Operand g = Operand.in(lane, 0, d, row * width, width);
+                Operand values = Operand.in(lane, 1, a, row * width, width);
+                float mu = centred ? mean.floatAt(row) : 0;
+                float inv = inverse.floatAt(row);
+                NormLoops.addWeight(into, g.address(), values.address(), mu, inv, g.width(), width);
+              }
             });
   }
 

@@ -46,11 +46,7 @@ interface CpuRows extends RowKernels {
                 n = Operand.span(width - column);
                 Operand sum = Operand.out(lane, 0, out, at + column, n);
                 Bytes.clear(sum.address(), 4L * n);
-                for (int i = order.first(t); i < order.first(t + 1); i++) {
-                  long from = (long) order.row(i) * width + column;
-                  Operand row = Operand.in(lane, 1, d, from, n);
-                  SumLoops.add(sum.address(), 1, row.address(), row.width(), n);
-                }
+                order.add(lane, sum, d, t, column, n);
                 sum.finish(lane, out, at + column, n);
               }
             });
@@ -146,25 +142,24 @@ interface CpuRows extends RowKernels {
     if (size < 1) {
       throw new ShapeException("patches of %d".formatted(size));
     }
-    long across = width / size;
-    long each = height / size * across;
+    int across = CpuDevice.count(width / size);
+    long down = height / size;
     long length = channels * size * size;
     int bytes = pixels.dtype().bytes();
-    CpuArray out = CpuDevice.allocate(to, pixels.dtype(), pixels.dim(0) * each, length);
+    CpuArray out = CpuDevice.allocate(to, pixels.dtype(), pixels.dim(0) * down * across, length);
+    // a row of patches at a time, so that lines of the image are read whole
     cpu()
         .forRows(
-            pixels.dim(0) * each,
-            length,
-            (lane, r) -> {
-              long image = r / each;
-              long top = r % each / across * size;
-              long left = r % each % across * size;
-              long at = r * length;
-              for (long c = 0; c < channels; c++) {
-                for (int y = 0; y < size; y++, at += size) {
-                  long from = ((image * channels + c) * height + top + y) * width + left;
-                  Bytes.copyShort(a.address(from), out.address(at), (long) size * bytes);
-                }
+            pixels.dim(0) * down,
+            across * length,
+            (lane, band) -> {
+              long image = band / down;
+              long top = band % down * size;
+              for (long line = 0; line < channels * size; line++) {
+                long y = (image * channels + line / size) * height + top + line % size;
+                long at = band * across * length + line * size;
+                Bytes.scatter(
+                    a.address(y * width), out.address(at), length * bytes, size * bytes, across);
               }
             });
     return out;

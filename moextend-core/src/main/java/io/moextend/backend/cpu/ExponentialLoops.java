@@ -39,20 +39,35 @@ final class ExponentialLoops {
     return VectorMath.larger(even, odd).reduceLanes(VectorOperators.MAX);
   }
 
-  /** Σ e^(x - shift); what pads x has to be -∞. */
-  static float sum(long x, float shift, int width, int n) {
+  /**
+   * Σ e^(x - shift), F32, to {@code result} and the largest x to the number after it. What pads x
+   * has to be -∞.
+   */
+  static void sumAndMax(long x, float shift, long result, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, shift);
     FloatVector sum = FloatVector.zero(SPECIES);
-    if (width == BF16) {
-      for (int i = 0; i < n; i += LANES) {
-        sum = sum.add(VectorMath.exp(widen(x, i).sub(by)));
-      }
-    } else {
-      for (int i = 0; i < n; i += LANES) {
-        sum = sum.add(VectorMath.exp(load(x, i).sub(by)));
-      }
+    FloatVector most = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      sum = sum.add(VectorMath.exp(v.sub(by)));
+      most = VectorMath.larger(most, v);
     }
-    return VectorMath.total(sum);
+    CpuArray.ALL.set(CpuArray.FLOAT, result, VectorMath.total(sum));
+    CpuArray.ALL.set(CpuArray.FLOAT, result + 4, most.reduceLanes(VectorOperators.MAX));
+  }
+
+  /** As {@link #sumAndMax}, of BF16. */
+  static void sumAndMaxBf16(long x, float shift, long result, int n) {
+    FloatVector by = FloatVector.broadcast(SPECIES, shift);
+    FloatVector sum = FloatVector.zero(SPECIES);
+    FloatVector most = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = widen(x, i);
+      sum = sum.add(VectorMath.exp(v.sub(by)));
+      most = VectorMath.larger(most, v);
+    }
+    CpuArray.ALL.set(CpuArray.FLOAT, result, VectorMath.total(sum));
+    CpuArray.ALL.set(CpuArray.FLOAT, result + 4, most.reduceLanes(VectorOperators.MAX));
   }
 
   /** out = s·e^(x - shift), F32. */

@@ -2,6 +2,14 @@ package io.moextend.backend.cpu;
 
 /** One row of logits in cross-entropy, by pieces that stay in the first-level cache. */
 final class Logits {
+  /** The shift where nothing is larger: -∞ less -∞ would be no number. */
+  private static final float LEAST = -Float.MAX_VALUE;
+
+  /**
+   * How far above the shift a number may be: e^40 times any count of classes is far from infinite.
+   */
+  private static final float SAFE = 40;
+
   private Logits() {}
 
   /** One number of an array. */
@@ -11,22 +19,44 @@ final class Logits {
     return one[0];
   }
 
-  /** ln Σ e^x over a row. */
+  /**
+   * ln Σ e^x over a row, read once: of each piece the exponentials are taken relative to the
+   * largest number before it, and anew where its own largest is so far above that they could
+   * overflow.
+   */
   static float logSumExp(Lane lane, CpuArray from, long first, int classes) {
-    float max = Float.NEGATIVE_INFINITY;
-    int n;
-    for (int c = 0; c < classes; c += n) {
-      n = Operand.span(classes - c);
-      Operand x = in(lane, from, first + c, n);
-      max = Math.max(max, ExponentialLoops.max(x.address(), x.width(), n));
-    }
+    Operand result = Operand.buffer(lane, 1, 2);
+    int n = Math.min(classes, Vectors.LANES);
+    Operand start = in(lane, from, first, n);
+    float shift = Math.max(ExponentialLoops.max(start.address(), start.width(), n), LEAST);
     double sum = 0;
     for (int c = 0; c < classes; c += n) {
       n = Operand.span(classes - c);
       Operand x = in(lane, from, first + c, n);
-      sum += ExponentialLoops.sum(x.address(), max, x.width(), n);
+      sumAndMax(x, shift, result, n);
+      float max = result.get(1);
+      if (max > shift) {
+        sum *= Math.exp((double) shift - max);
+        if (max - shift > SAFE) {
+          sumAndMax(x, max, result, n);
+          sum += result.get(0);
+        } else {
+          sum += result.get(0) * Math.exp((double) shift - max);
+        }
+        shift = max;
+      } else {
+        sum += result.get(0);
+      }
     }
-    return (float) (max + Math.log(sum));
+    return (float) (shift + Math.log(sum));
+  }
+
+  private static void sumAndMax(Operand x, float shift, Operand result, int n) {
+    if (x.width() == Vectors.BF16) {
+      ExponentialLoops.sumAndMaxBf16(x.address(), shift, result.address(), n);
+    } else {
+      ExponentialLoops.sumAndMax(x.address(), shift, result.address(), n);
+    }
   }
 
   private static Operand in(Lane lane, CpuArray from, long first, int n) {

@@ -50,37 +50,67 @@ final class NormLoops {
     }
   }
 
-  /** Σ x. */
+  /** Σ x; sums side by side, so that an addition need not wait for the one before. */
   static float sum(long x, int width, int n) {
-    FloatVector sum = FloatVector.zero(SPECIES);
+    FloatVector even = FloatVector.zero(SPECIES);
+    FloatVector odd = even;
+    int whole = n - n % (2 * LANES);
     if (width == BF16) {
-      for (int i = 0; i < n; i += LANES) {
-        sum = sum.add(widen(x, i));
+      for (int i = 0; i < whole; i += 2 * LANES) {
+        even = even.add(widen(x, i));
+        odd = odd.add(widen(x, i + LANES));
+      }
+      for (int i = whole; i < n; i += LANES) {
+        even = even.add(widen(x, i));
       }
     } else {
-      for (int i = 0; i < n; i += LANES) {
-        sum = sum.add(load(x, i));
+      for (int i = 0; i < whole; i += 2 * LANES) {
+        even = even.add(load(x, i));
+        odd = odd.add(load(x, i + LANES));
+      }
+      for (int i = whole; i < n; i += LANES) {
+        even = even.add(load(x, i));
       }
     }
-    return VectorMath.total(sum);
+    return VectorMath.total(even.add(odd));
   }
 
-  /** Σ (x - mean)²; what pads x has to be the mean. */
-  static float squares(long x, float mean, int width, int n) {
+  /** Σ (x - mean)², F32; what pads x has to be the mean. */
+  static float squares(long x, float mean, int n) {
     FloatVector centre = FloatVector.broadcast(SPECIES, mean);
-    FloatVector sum = FloatVector.zero(SPECIES);
-    if (width == BF16) {
-      for (int i = 0; i < n; i += LANES) {
-        FloatVector v = widen(x, i).sub(centre);
-        sum = v.fma(v, sum);
-      }
-    } else {
-      for (int i = 0; i < n; i += LANES) {
-        FloatVector v = load(x, i).sub(centre);
-        sum = v.fma(v, sum);
-      }
+    FloatVector even = FloatVector.zero(SPECIES);
+    FloatVector odd = even;
+    int whole = n - n % (2 * LANES);
+    for (int i = 0; i < whole; i += 2 * LANES) {
+      FloatVector v = load(x, i).sub(centre);
+      FloatVector w = load(x, i + LANES).sub(centre);
+      even = v.fma(v, even);
+      odd = w.fma(w, odd);
     }
-    return VectorMath.total(sum);
+    for (int i = whole; i < n; i += LANES) {
+      FloatVector v = load(x, i).sub(centre);
+      even = v.fma(v, even);
+    }
+    return VectorMath.total(even.add(odd));
+  }
+
+  /** As {@link #squares}, of BF16. */
+  static float squaresBf16(long x, float mean, int n) {
+    FloatVector centre = FloatVector.broadcast(SPECIES, mean);
+    FloatVector even = FloatVector.zero(SPECIES);
+    FloatVector odd = even;
+    int whole = n - n % (2 * LANES);
+    for (int i = 0; i < whole; i += 2 * LANES) {
+      FloatVector v = widen(x, i).sub(centre);
+      FloatVector w = widen(x, i + LANES).sub(centre);
+      even = v.fma(v, even);
+      odd = w.fma(w, odd);
+    }
+    for (int i = whole; i < n; i += LANES) {
+      FloatVector v = widen(x, i).sub(centre);
+      even = v.fma(v, even);
+    }
+    return VectorMath.total(even.add(odd));
   }
 
   /** Σ d·weight. */

@@ -26,7 +26,7 @@ record Operand(long address, int width) {
    * @param slot which of the worker's copies, if it is one
    */
   static Operand in(Lane lane, int slot, CpuArray from, long first, int n) {
-    if (fits(from, n)) {
+    if (inPlace(from, n)) {
       return new Operand(from.address(first), from.dtype().bytes());
     }
     Operand copy = buffer(lane, slot, n);
@@ -38,12 +38,14 @@ record Operand(long address, int width) {
 
   /** Where numbers are to be written; {@link #finish} brings them to the array. */
   static Operand out(Lane lane, int slot, CpuArray to, long first, int n) {
-    return fits(to, n) ? new Operand(to.address(first), to.dtype().bytes()) : buffer(lane, slot, n);
+    return inPlace(to, n)
+        ? new Operand(to.address(first), to.dtype().bytes())
+        : buffer(lane, slot, n);
   }
 
   /** To be called after the loop that wrote {@code n} numbers here. */
   void finish(Lane lane, CpuArray to, long first, int n) {
-    if (!fits(to, n)) {
+    if (!inPlace(to, n)) {
       float[] values = lane.floats(0, n);
       Floats.load(DType.F32, address, n, values);
       Floats.store(values, n, to, first);
@@ -53,6 +55,35 @@ record Operand(long address, int width) {
   /** Memory of the worker's for {@code n} F32 numbers in whole vectors. */
   static Operand buffer(Lane lane, int slot, int n) {
     return new Operand(lane.scratch(COPIES + slot, 4L * Floats.padded(n)), Vectors.F32);
+  }
+
+  /**
+   * Adds {@code rows} stretches of an array, in order, to {@code n} F32 numbers, which are a
+   * buffer.
+   *
+   * @param stride from one to the next
+   */
+  void addRows(Lane lane, int slot, CpuArray from, long first, long stride, int rows, int n) {
+    int r = 0;
+    if (inPlace(from, n)) {
+      int bytes = from.dtype().bytes();
+      long step = stride * bytes;
+      for (; r <= rows - 4; r += 4) {
+        long a = from.address(first + r * stride);
+        SumLoops.addFour(address, a, a + step, a + 2 * step, a + 3 * step, bytes, n);
+      }
+    }
+    for (; r < rows; r++) {
+      Operand row = in(lane, slot, from, first + r * stride, n);
+      SumLoops.add(address, 1, row.address, row.width, n);
+    }
+  }
+
+  /** Σ of products with others of the same width. */
+  float dot(Operand other, int n) {
+    return width == Vectors.BF16
+        ? SumLoops.dotBf16(address, other.address, n)
+        : SumLoops.dot(address, other.address, n);
   }
 
   /** These numbers in F32: here, or in a buffer. */
@@ -94,7 +125,8 @@ record Operand(long address, int width) {
     CpuArray.ALL.set(CpuArray.FLOAT, address + 4L * i, value);
   }
 
-  private static boolean fits(CpuArray array, int n) {
+  /** True where {@code n} numbers of an array can be read and written where they are. */
+  static boolean inPlace(CpuArray array, int n) {
     return n % Vectors.LANES == 0 && (array.dtype() == DType.F32 || array.dtype() == DType.BF16);
   }
 }

@@ -61,6 +61,21 @@ final class PointwiseLoops {
     }
   }
 
+  /** out = s·a + t·b. */
+  static void blend(long a, float s, long b, float t, long out, int width, int n) {
+    FloatVector left = FloatVector.broadcast(SPECIES, s);
+    FloatVector right = FloatVector.broadcast(SPECIES, t);
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        narrow(widen(b, i).fma(right, widen(a, i).mul(left)), out, i);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        store(load(b, i).fma(right, load(a, i).mul(left)), out, i);
+      }
+    }
+  }
+
   /** out = a·b, where a is F32. */
   static void multiply(long a, long b, long out, int width, int n) {
     if (width == BF16) {

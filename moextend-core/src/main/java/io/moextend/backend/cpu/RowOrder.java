@@ -24,13 +24,29 @@ final class RowOrder {
     }
   }
 
-  /** Where the places of a table's row begin; those of the row after it follow. */
-  int first(int tableRow) {
-    return firsts[tableRow];
+  /**
+   * Adds columns of all rows that name a table's row, in their order, four at a time.
+   *
+   * @param sum F32
+   */
+  void add(Lane lane, Operand sum, CpuArray rows, int tableRow, int column, int n) {
+    int i = firsts[tableRow];
+    int end = firsts[tableRow + 1];
+    for (; i <= end - 4; i += 4) {
+      Operand a = row(lane, 1, rows, i, column, n);
+      Operand b = row(lane, 2, rows, i + 1, column, n);
+      Operand c = row(lane, 3, rows, i + 2, column, n);
+      Operand d = row(lane, 4, rows, i + 3, column, n);
+      SumLoops.addFour(
+          sum.address(), a.address(), b.address(), c.address(), d.address(), a.width(), n);
+    }
+    for (; i < end; i++) {
+      Operand a = row(lane, 1, rows, i, column, n);
+      SumLoops.add(sum.address(), 1, a.address(), a.width(), n);
+    }
   }
 
-  /** A place of the index. */
-  int row(int i) {
-    return places[i];
+  private Operand row(Lane lane, int copy, CpuArray rows, int i, int column, int n) {
+    return Operand.in(lane, copy, rows, places[i] * rows.dim(1) + column, n);
   }
 }

@@ -10,15 +10,18 @@ import io.moextend.array.DType;
 final class RowSum {
   private static final int ROWS = 128;
 
+  /** Rows read at once. */
+  private static final int SIDE_BY_SIDE = 8;
+
   private final CpuDevice cpu;
   private final long rows;
   private final int width;
   private final int padded;
 
-  /** Adds one row's numbers to a whole number of vectors at {@code into}, F32. */
+  /** Adds some rows, in order, to a whole number of vectors at {@code into}, F32. */
   @FunctionalInterface
-  interface Row {
-    void add(Lane lane, long row, long into);
+  interface Rows {
+    void add(Lane lane, long first, int rows, long into);
   }
 
   RowSum(CpuDevice cpu, long rows, int width) {
@@ -31,7 +34,7 @@ final class RowSum {
   /**
    * @return [width] F32
    */
-  CpuArray run(Arena to, Row task) {
+  CpuArray run(Arena to, Rows task) {
     CpuArray out = CpuDevice.allocate(to, DType.F32, width);
     int blocks = CpuDevice.count((rows + ROWS - 1) / ROWS);
     CpuArray parts = CpuDevice.allocate(to, DType.F32, blocks, padded);
@@ -42,8 +45,8 @@ final class RowSum {
           long into = parts.address((long) block * padded);
           Bytes.clear(into, 4L * padded);
           long end = Math.min(rows, (block + 1L) * ROWS);
-          for (long row = (long) block * ROWS; row < end; row++) {
-            task.add(lane, row, into);
+          for (long row = (long) block * ROWS; row < end; row += SIDE_BY_SIDE) {
+            task.add(lane, row, (int) Math.min(SIDE_BY_SIDE, end - row), into);
           }
         });
     cpu.forChunks(width, (lane, first, n) -> total(lane, parts, blocks, out, first, n));

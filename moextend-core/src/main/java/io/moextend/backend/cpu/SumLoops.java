@@ -34,27 +34,47 @@ final class SumLoops {
     }
   }
 
-  /** Σ a·b; two sums side by side, so that an addition need not wait for the one before. */
-  static float dot(long a, long b, int width, int n) {
+  /** into += a, b, c and d in this order, where into is F32; rows from four places at once. */
+  static void addFour(long into, long a, long b, long c, long d, int width, int n) {
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        FloatVector sum = load(into, i).add(widen(a, i)).add(widen(b, i));
+        store(sum.add(widen(c, i)).add(widen(d, i)), into, i);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        FloatVector sum = load(into, i).add(load(a, i)).add(load(b, i));
+        store(sum.add(load(c, i)).add(load(d, i)), into, i);
+      }
+    }
+  }
+
+  /** Σ a·b, F32; two sums side by side, so that an addition need not wait for the one before. */
+  static float dot(long a, long b, int n) {
     FloatVector even = FloatVector.zero(SPECIES);
     FloatVector odd = even;
     int whole = n - n % (2 * LANES);
-    if (width == BF16) {
-      for (int i = 0; i < whole; i += 2 * LANES) {
-        even = widen(a, i).fma(widen(b, i), even);
-        odd = widen(a, i + LANES).fma(widen(b, i + LANES), odd);
-      }
-      for (int i = whole; i < n; i += LANES) {
-        even = widen(a, i).fma(widen(b, i), even);
-      }
-    } else {
-      for (int i = 0; i < whole; i += 2 * LANES) {
-        even = load(a, i).fma(load(b, i), even);
-        odd = load(a, i + LANES).fma(load(b, i + LANES), odd);
-      }
-      for (int i = whole; i < n; i += LANES) {
-        even = load(a, i).fma(load(b, i), even);
-      }
+    for (int i = 0; i < whole; i += 2 * LANES) {
+      even = load(a, i).fma(load(b, i), even);
+      odd = load(a, i + LANES).fma(load(b, i + LANES), odd);
+    }
+    for (int i = whole; i < n; i += LANES) {
+      even = load(a, i).fma(load(b, i), even);
+    }
+    return VectorMath.total(even.add(odd));
+  }
+
+  /** As {@link #dot}, of BF16. */
+  static float dotBf16(long a, long b, int n) {
+    FloatVector even = FloatVector.zero(SPECIES);
+    FloatVector odd = even;
+    int whole = n - n % (2 * LANES);
+    for (int i = 0; i < whole; i += 2 * LANES) {
+      even = widen(a, i).fma(widen(b, i), even);
+      odd = widen(a, i + LANES).fma(widen(b, i + LANES), odd);
+    }
+    for (int i = whole; i < n; i += LANES) {
+      even = widen(a, i).fma(widen(b, i), even);
     }
     return VectorMath.total(even.add(odd));
   }

@@ -63,7 +63,10 @@ final class VectorMath {
     FloatVector t = x.fma(BY_LOG2_E, WHOLE);
     FloatVector k = t.sub(WHOLE);
     FloatVector r = k.fma(BY_LN2_LOW, k.fma(BY_LN2_HIGH, x));
-    FloatVector p = C6.fma(r, C5).fma(r, C4).fma(r, C3).fma(r, C2).fma(r, ONE).fma(r, ONE);
+    // pairs of terms side by side, so that few wait for one another
+    FloatVector square = r.mul(r);
+    FloatVector upper = C6.fma(r, C5).fma(square, C4.fma(r, C3));
+    FloatVector p = upper.fma(square, C2.fma(r, ONE)).fma(r, ONE);
     // times 2^k, by adding k to the exponent; a NaN stays one, as its k is 0
     IntVector shifted = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
     FloatVector scaled = p.reinterpretAsInts().add(shifted).reinterpretAsFloats();

@@ -71,7 +71,7 @@ final class Vectors {
   static void narrow(FloatVector x, long address, int i) {
     IntVector bits = x.reinterpretAsInts();
     IntVector upper = bits.lanewise(VectorOperators.LSHR, 16);
-    IntVector rounded = bits.add(upper.and(ONE)).add(BELOW_HALF).lanewise(VectorOperators.LSHR, 16);
+    IntVector rounded = bits.add(BELOW_HALF).add(upper.and(ONE)).lanewise(VectorOperators.LSHR, 16);
     // Rounding could carry a NaN into infinity; a quiet bit keeps it one.
     rounded
         .blend(upper.or(QUIET), x.test(VectorOperators.IS_NAN).cast(INTS))
