@@ -35,8 +35,7 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
    *
    * @param vision [T] U8, 1 at image patches; null where there are none
    */
-  record Context(
-      Attention shape, Rotation rotation, Lookup lookup, @Nullable Array vision) {}
+  record Context(Attention shape, Rotation rotation, Lookup lookup, @Nullable Array vision) {}
 
   /**
    * What is asked of one layer of a pass.
@@ -75,8 +74,7 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
         Add.apply(
             tape,
             x,
-            attention.forward(
-                tape, normed, context.shape(), context.rotation(), context.lookup()));
+            attention.forward(tape, normed, context.shape(), context.rotation(), context.lookup()));
     return switch (feedForward) {
       case FeedForward.Dense(SwiGlu network) -> {
         Tensor read = read(tape, h, asked);

@@ -33,14 +33,6 @@ final class MatrixBenches {
                   bed.backend().product(to, x, matrix, null, x.dtype());
                 }
               };
-            }),
-        moving(
-            "frozenMatrix",
-            s -> "[%d, %d]".formatted(2 * s.intermediate(), s.hidden()),
-            s -> s.narrow(4L * s.intermediate() * s.hidden()),
-            bed -> {
-              Array w = weights(bed);
-              return to -> bed.backend().frozenMatrix(List.of(w), "bench").close();
             }));
   }
 
