@@ -2,9 +2,9 @@
 """Peak memory per rank against world size for ZeRO 0 to 3, beside what the layout predicts.
 
 Run:  scripts/bench/memory_table.py [--size 512,1024,8,4,4096,1,256] [--stage pretrain] [--worlds 1,2,3,4]
-One process without sharing gives what is not state: weights, their packed forms, activations. A rank then takes that and the
+One process without sharing gives what is not state: weights, activations. A rank then takes that and the
 state that ParameterLayout and MemoryPlan predict; at stage 3 a layer's weights are there once as pieces, twice as whole layers in
-use and on their way, and packed for the layer in use alone. Prints a Markdown table."""
+use and on their way. Prints a Markdown table."""
 import argparse, json, os, subprocess, sys
 
 home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -38,5 +38,5 @@ for world in map(int, options.worlds.split(",")):
         predicted = others + result["state_bytes"]
         if zero == 3:
             weights, largest = result["layer_weight_bytes"], result["largest_layer_bytes"]
-            predicted += weights / world + 2 * largest + 2 * largest - 3 * weights
+            predicted += weights / world + 2 * largest - weights
         print(f"| {world} | {zero} | {measured / MB:.1f} | {predicted / MB:.1f} | {measured / predicted:.2f} |", flush=True)
