@@ -177,7 +177,8 @@ public final class Tape {
       List<Tensor> inputs, Segment segment, @Nullable Array[] dOuts) {
     Tape inner = recording(backend, arena, sink);
     List<Tensor> leaves = inputs.stream().map(Tape::leaf).toList();
-    List<Tensor> outs = segment.run(inner, leaves);
+    // The outputs' values were handed on by the first run: nobody reads these again.
+    List<Tensor> outs = inner.scope(s -> segment.run(inner, leaves));
     Map<Recorded.Node, @Nullable Array[]> left = inner.play(outs, dOuts);
     var gradients = new ArrayList<@Nullable Array>();
     for (Tensor leaf : leaves) {
@@ -206,6 +207,15 @@ public final class Tape {
       throw new ShapeException("the gradient " + dOut + " of an output " + out.data());
     }
     play(List.of(out), new Array[] {dOut});
+  }
+
+  /**
+   * Hands a parameter its gradient in the midst of a backward, which then says null for it: the
+   * gradients of many weights need not be alive together.
+   */
+  public void deliver(Parameter parameter, Array gradient) {
+    sink.accept(parameter, gradient);
+    arena.free(gradient);
   }
 
   private Map<Recorded.Node, @Nullable Array[]> play(List<Tensor> outs, @Nullable Array[] dOuts) {

@@ -42,23 +42,25 @@ public final class GroupedProject {
       Tape tape, Tensor x, Dispatch dispatch, List<Weight> experts, Array dY) {
     Backend backend = tape.backend();
     var gradients = new ArrayList<@Nullable Array>();
-    gradients.add(
-        x.requiresGrad()
-            ? backend.groupedProductTransposed(
-                tape.arena(), dY, dispatch, experts.stream().map(Weight::matrix).toList())
-            : null);
     for (int e = 0; e < experts.size(); e++) {
       long from = 0;
       for (Parameter part : experts.get(e).parts()) {
         long until = from + part.shape()[0];
-        gradients.add(
-            part.requiresGrad()
-                ? backend.groupedWeightGradient(
-                    tape.arena(), dY, from, until, x.data(), dispatch, e)
-                : null);
+        if (part.requiresGrad()) {
+          tape.deliver(
+              part,
+              backend.groupedWeightGradient(tape.arena(), dY, from, until, x.data(), dispatch, e));
+        }
+        gradients.add(null);
         from = until;
       }
     }
+    // last, so that it is not alive beside a weight's gradient
+    gradients.addFirst(
+        x.requiresGrad()
+            ? backend.groupedProductTransposed(
+                tape.arena(), dY, dispatch, experts.stream().map(Weight::matrix).toList())
+            : null);
     return gradients;
   }
 }

@@ -37,19 +37,20 @@ public final class Project {
   private static List<@Nullable Array> backward(Tape tape, Tensor x, Weight w, Array dY) {
     Backend backend = tape.backend();
     var gradients = new ArrayList<@Nullable Array>();
-    gradients.add(
-        x.requiresGrad() ? backend.productTransposed(tape.arena(), dY, w.matrix()) : null);
     Array narrow = w.trains() ? Cast.array(tape, dY, x.data().dtype()) : dY;
     long from = 0;
     for (Parameter part : w.parts()) {
       long until = from + part.shape()[0];
-      gradients.add(
-          part.requiresGrad()
-              ? backend.weightGradient(tape.arena(), narrow, from, until, x.data())
-              : null);
+      if (part.requiresGrad()) {
+        tape.deliver(part, backend.weightGradient(tape.arena(), narrow, from, until, x.data()));
+      }
+      gradients.add(null);
       from = until;
     }
     gradients.addAll(biasGradients(tape, w, dY));
+    // last, so that it is not alive beside a weight's gradient
+    gradients.addFirst(
+        x.requiresGrad() ? backend.productTransposed(tape.arena(), dY, w.matrix()) : null);
     return gradients;
   }
 

@@ -185,6 +185,47 @@ class TapeTest {
     assertThat(step.peakBytes()).isLessThan(plainPeak * 3 / 4);
   }
 
+  @Test
+  void weightsOfOneProductGetTheirGradientsOneAfterTheOther() {
+    int parts = 6;
+    var stacked = new ArrayList<Parameter>();
+    for (int i = 0; i < parts; i++) {
+      var part = new Parameter("part " + i, Role.BACKBONE, numbers(model, WIDTH, WIDTH));
+      part.trainable(true);
+      stacked.add(part);
+    }
+    var weight = new Weight(backend, stacked, List.of());
+    weights.add(weight);
+    var alive = new ArrayList<Long>();
+    tape = Tape.recording(backend, step, (parameter, gradient) -> alive.add(step.liveBytes()));
+    Tensor y = Project.apply(tape, input(), weight);
+    tape.backward(y, ones(y));
+    assertThat(alive).hasSize(parts).containsOnly(alive.getFirst());
+  }
+
+  @Test
+  void aSegmentRunAgainKeepsOnlyWhatItsBackwardReads() {
+    Weight frozen = weight("frozen", false, WIDTH, WIDTH);
+    Weight gate = weight("gate", true, WIDTH, WIDTH);
+    var replayed = new ArrayList<Long>();
+    tape = Tape.recording(backend, step, (parameter, gradient) -> replayed.add(step.liveBytes()));
+    Tensor x = input();
+    Tensor y =
+        tape.checkpoint(
+                List.of(x),
+                (t, in) -> {
+                  Tensor h = in.getFirst();
+                  for (int i = 0; i < 9; i++) {
+                    h = Project.apply(t, h, frozen);
+                  }
+                  return List.of(Project.apply(t, h, gate));
+                })
+            .getFirst();
+    tape.backward(y, ones(y));
+    // x, y, the ones, what the gate read, and the gate's gradient
+    assertThat(replayed).containsExactly(4 * BYTES + 4L * WIDTH * WIDTH);
+  }
+
   private void run(List<Weight> blocks, Array from, boolean checkpointed) {
     Tensor x = Tensor.constant(from);
     for (Weight w : blocks) {
