@@ -183,6 +183,22 @@ class CpuBackendTest {
     assertThat(bytesOfAttention(8192)).isLessThan(8192L * 8192 / 4);
   }
 
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16"})
+  void aQueryThatIsNotANumberIsSeenInItsResultAlone(DType type) {
+    var shape = new Attention(1, 70, 70, 2, 1, 16, 0.25, true, 0);
+    Array q = random(backend, arena, type, 1, 70, 32);
+    backend.fillInto(q.slice(40, 41), Double.NaN);
+    Array k = random(backend, arena, type, 2, 70, 16);
+    var attended = backend.attend(arena, shape, q, k, k, null, null);
+    var d = backend.attendBackward(arena, shape, q, q, k, k, attended, null, null, false);
+    double[] out = values(attended.out());
+    for (int i = 0; i < out.length; i++) {
+      assertThat(Double.isNaN(out[i])).as("[%d, %d]", i / 32, i % 32).isEqualTo(i / 32 == 40);
+    }
+    assertThat(values(d.dQ())).contains(Double.NaN);
+  }
+
   private long bytesOfAttention(int length) {
     var shape = new Attention(1, length, length, 1, 1, 16, 0.25, true, 0);
     try (var own = backend.arena("attention")) {
