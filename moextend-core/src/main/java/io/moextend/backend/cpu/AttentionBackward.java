@@ -85,7 +85,7 @@ final class AttentionBackward {
     sums.clear(batch, stack, cut);
     long dKeys = sums.dKeys(batch, stack, cut);
     long dValues = sums.dValues(batch, stack, cut);
-    for (int b = cut.firstBlock(); b < cut.endBlock(); b++) {
+    for (int b = cut.blocks().first(); b < cut.blocks().end(); b++) {
       new Queries(lane, in.block(batch, stack, b), dBias).run(dKeys, dValues, dQ);
     }
   }

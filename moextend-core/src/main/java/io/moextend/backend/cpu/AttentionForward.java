@@ -97,8 +97,9 @@ final class AttentionForward {
       float factor = in.prepare(lane, HIDDEN, tile, block, keys);
       tile.maxima(largest);
       for (int r = 0; r < block.rows(); r++) {
-        if (largest[r] * factor > shift[r] + SLACK) {
-          follow(r, largest[r] * factor);
+        float most = largest[r] * factor;
+        if (!(most <= shift[r] + SLACK)) { // NaN is to be seen, too
+          follow(r, most);
         }
       }
       tile.exponentials(factor, shift, in.type(), totals);

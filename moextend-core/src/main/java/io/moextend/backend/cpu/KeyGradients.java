@@ -1,5 +1,6 @@
 package io.moextend.backend.cpu;
 
+import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels.Attention;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -23,55 +24,70 @@ final class KeyGradients implements AutoCloseable {
   private final AttentionInputs in;
   private final Attention shape;
   private final List<Cut> cuts;
-  private final long paddedKeys;
-  private final long capacity;
-  private final long address;
+  private final long pairRows;
+  private final CpuArray sums;
 
-  /** Blocks of queries, the keys that one of them may see, and how many do together. */
-  record Cut(int number, int firstBlock, int endBlock, int firstKey, int endKey, long cost) {}
+  /**
+   * @param row where its sums begin among those of a stack of heads
+   */
+  record Cut(Blocks blocks, long row) {
+    private boolean has(int key) {
+      return key >= blocks.firstKey && key < blocks.endKey;
+    }
+  }
+
+  /** Some blocks of queries, and the keys that one of them may see. */
+  record Blocks(int first, int end, int firstKey, int endKey) {
+    /** Rows of sums, the padding of keys included. */
+    private int rows() {
+      return Math.max(0, AttentionInputs.padded(endKey) - firstKey);
+    }
+  }
 
   KeyGradients(CpuDevice cpu, AttentionInputs in) {
     this.cpu = cpu;
     this.in = in;
     this.shape = in.shape;
-    this.cuts = cut(in);
-    this.paddedKeys = AttentionInputs.padded(shape.keys());
-    long sums = Math.multiplyExact((long) shape.batch() * stacks(), cuts.size());
-    this.capacity = Math.multiplyExact(sums, 2 * bytes());
-    this.address = cpu.memory().take(capacity);
+    this.cuts = new ArrayList<>();
+    long rows = 0;
+    for (Blocks blocks : cut(in)) {
+      cuts.add(new Cut(blocks, rows));
+      rows += blocks.rows();
+    }
+    this.pairRows = rows;
+    long all = Math.multiplyExact((long) shape.batch() * stacks(), 2 * pairRows);
+    this.sums = cpu.memory().allocate(DType.F32, all, in.sumWidth());
   }
 
-  private static List<Cut> cut(AttentionInputs in) {
+  /** The longest first, so that no worker is left with one at the end. */
+  private static List<Blocks> cut(AttentionInputs in) {
     Attention shape = in.shape;
     int blocks = in.queryBlocks();
     int pairs = Math.max(1, shape.batch() * shape.keyHeads() * in.stacks());
     int wanted = Math.clamp(Math.ceilDiv(PIECES, pairs), 1, Math.max(1, blocks));
-    long all = 0;
-    for (int b = 0; b < blocks; b++) {
-      all += cost(in, b);
-    }
-    var cuts = new ArrayList<Cut>();
+    long all = cost(in, 0, blocks);
+    var cuts = new ArrayList<Blocks>();
     long done = 0;
-    long before = 0;
     int first = 0;
     for (int b = 0; b < blocks; b++) {
-      done += cost(in, b);
+      done += cost(in, b, b + 1);
       if (done * wanted >= all * (cuts.size() + 1)) {
-        int last = in.block(0, 0, b).first() + in.block(0, 0, b).queries() - 1;
         int firstKey = in.firstKey(in.block(0, 0, first));
-        cuts.add(new Cut(cuts.size(), first, b + 1, firstKey, in.endKey(last), done - before));
+        cuts.add(new Blocks(first, b + 1, firstKey, in.endKey(in.block(0, 0, b))));
         first = b + 1;
-        before = done;
       }
     }
-    // the longest first, so that no worker is left with one at the end; numbers stay
-    cuts.sort(Comparator.comparingLong(Cut::cost).reversed());
-    return List.copyOf(cuts);
+    cuts.sort(Comparator.comparingLong((Blocks c) -> cost(in, c.first, c.end)).reversed());
+    return cuts;
   }
 
-  private static long cost(AttentionInputs in, int block) {
-    QueryBlock queries = in.block(0, 0, block);
-    return Math.max(0, in.endKey(queries) - in.firstKey(queries)) + AttentionInputs.KEYS / 4;
+  private static long cost(AttentionInputs in, int first, int end) {
+    long cost = 0;
+    for (int b = first; b < end; b++) {
+      QueryBlock block = in.block(0, 0, b);
+      cost += Math.max(0, in.endKey(block) - in.firstKey(block)) + AttentionInputs.STEP;
+    }
+    return cost;
   }
 
   List<Cut> cuts() {
@@ -82,27 +98,24 @@ final class KeyGradients implements AutoCloseable {
     return shape.keyHeads() * in.stacks();
   }
 
-  private long bytes() {
-    return 4L * paddedKeys * in.sumWidth();
+  private long row() {
+    return 4L * in.sumWidth();
   }
 
-  /** Where the sums for dK of a stack's cut begin, those of key 0. */
+  /** Where the sums for dK of a stack's cut would begin with key 0. */
   long dKeys(int batch, int stack, Cut cut) {
-    return address + ((long) (batch * stacks() + stack) * cuts.size() + cut.number) * 2 * bytes();
+    long row = (long) (batch * stacks() + stack) * 2 * pairRows + cut.row;
+    return sums.address() + (row - cut.blocks.firstKey) * row();
   }
 
   long dValues(int batch, int stack, Cut cut) {
-    return dKeys(batch, stack, cut) + bytes();
+    return dKeys(batch, stack, cut) + pairRows * row();
   }
 
   void clear(int batch, int stack, Cut cut) {
-    long row = 4L * in.sumWidth();
-    int end = AttentionInputs.padded(cut.endKey);
-    if (end > cut.firstKey) {
-      long sums = (end - cut.firstKey) * row;
-      Bytes.clear(dKeys(batch, stack, cut) + cut.firstKey * row, sums);
-      Bytes.clear(dValues(batch, stack, cut) + cut.firstKey * row, sums);
-    }
+    long first = cut.blocks.firstKey * row();
+    Bytes.clear(dKeys(batch, stack, cut) + first, cut.blocks.rows() * row());
+    Bytes.clear(dValues(batch, stack, cut) + first, cut.blocks.rows() * row());
   }
 
   /** Adds up what there is for each key. */
@@ -116,7 +129,7 @@ final class KeyGradients implements AutoCloseable {
               int head = i / pieces % shape.keyHeads();
               int first = i % pieces * KEYS;
               sumTo(lane, batch, head, first, 0, (float) shape.scale(), dK);
-              sumTo(lane, batch, head, first, bytes(), 1, dV);
+              sumTo(lane, batch, head, first, pairRows * row(), 1, dV);
             });
   }
 
@@ -124,12 +137,12 @@ final class KeyGradients implements AutoCloseable {
   private void sumTo(
       Lane lane, int batch, int head, int first, long offset, float factor, CpuArray to) {
     int n = KEYS * in.sumWidth();
-    long sums = lane.scratch(SUMS, 4L * n);
-    Bytes.clear(sums, 4L * n);
+    long total = lane.scratch(SUMS, 4L * n);
+    Bytes.clear(total, 4L * n);
     for (int stack = head * in.stacks(); stack < (head + 1) * in.stacks(); stack++) {
       for (Cut cut : cuts) {
-        if (first >= cut.firstKey && first < cut.endKey) {
-          HeadRows.add(dKeys(batch, stack, cut) + offset + 4L * first * in.sumWidth(), n, sums);
+        if (cut.has(first)) {
+          HeadRows.add(dKeys(batch, stack, cut) + offset + first * row(), n, total);
         }
       }
     }
@@ -137,7 +150,7 @@ final class KeyGradients implements AutoCloseable {
     Arrays.fill(factors, 0, KEYS, factor);
     long at = ((long) batch * shape.keys() + first) * shape.keyHeads() + head;
     HeadRows.store(
-        sums,
+        total,
         factors,
         0,
         Math.min(KEYS, shape.keys() - first),
@@ -149,6 +162,6 @@ final class KeyGradients implements AutoCloseable {
 
   @Override
   public void close() {
-    cpu.memory().give(address, capacity);
+    cpu.memory().free(sums);
   }
 }
