@@ -23,8 +23,8 @@ interface CpuAttention extends AttentionKernels {
       @Nullable Array keyMask,
       @Nullable Array bias) {
     var inputs = new AttentionInputs(shape, q, k, v, keyMask, bias);
-    return FewQueries.fits(inputs)
-        ? new FewQueries(cpu(), inputs).run(to)
+    return OneQuery.fits(inputs)
+        ? new OneQuery(cpu(), inputs).run(to)
         : new AttentionForward(cpu(), inputs).run(to);
   }
 

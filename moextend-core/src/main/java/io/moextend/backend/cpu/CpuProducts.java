@@ -73,8 +73,8 @@ interface CpuProducts extends MatrixKernels {
       @Nullable CpuArray bias,
       int[] offsets,
       List<PlainMatrix> matrices) {
-    if (FewRows.fits(offsets)) {
-      new FewRows(cpu(), x, out, bias).run(offsets, matrices);
+    if (OneRow.fits(offsets)) {
+      new OneRow(cpu(), x, out, bias).run(offsets, matrices);
     } else {
       new RowProducts(cpu(), x, out, bias, true).run(offsets, matrices);
     }

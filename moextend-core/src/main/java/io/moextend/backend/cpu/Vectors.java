@@ -35,6 +35,7 @@ final class Vectors {
   private static final IntVector ONE = IntVector.broadcast(INTS, 1);
   private static final IntVector HALF = IntVector.broadcast(INTS, 0x8000);
   private static final IntVector BELOW_HALF = IntVector.broadcast(INTS, 0x7fff);
+  private static final IntVector UPPER = IntVector.broadcast(INTS, 0xffff0000);
   private static final IntVector QUIET = IntVector.broadcast(INTS, 0x40);
 
   private Vectors() {}
@@ -55,6 +56,21 @@ final class Vectors {
         .reinterpretAsInts()
         .lanewise(VectorOperators.LSHL, 16)
         .reinterpretAsFloats();
+  }
+
+  /** BF16 numbers by twos, the one of even place in the lower half of a word. */
+  static IntVector pairs(long address) {
+    return IntVector.fromMemorySegment(INTS, ALL, address, ORDER);
+  }
+
+  /** The numbers of even place. */
+  static FloatVector even(IntVector pairs) {
+    return pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
+  }
+
+  /** The numbers of odd place. */
+  static FloatVector odd(IntVector pairs) {
+    return pairs.and(UPPER).reinterpretAsFloats();
   }
 
   /** As {@link #narrow} in fewer steps: halves away from zero; a NaN is kept that began as BF16. */

@@ -23,11 +23,11 @@ final class WeightedRows {
     int c = 0;
     if (type == DType.BF16) {
       for (; c + 2 * LANES <= width; c += 2 * LANES) {
-        pairs(first + 2L * c, line, count, weights, to, c);
+        addPairs(first + 2L * c, line, count, weights, to, c);
       }
     } else {
       for (; c + LANES <= width; c += LANES) {
-        floats(first + 4L * c, line, count, weights, to, c);
+        addFloats(first + 4L * c, line, count, weights, to, c);
       }
     }
     for (; c < width; c++) {
@@ -41,24 +41,25 @@ final class WeightedRows {
   }
 
   /** Two rows at a time, so that one's product does not wait for the other's. */
-  private static void floats(
+  private static void addFloats(
       long first, long line, int count, float[] weights, float[] to, int at) {
     FloatVector a = FloatVector.zero(Floats.SPECIES);
     FloatVector b = a;
     long row = first;
     int j = 0;
     for (; j + 1 < count; j += 2, row += 2 * line) {
-      a = RowDots.floats(row).fma(weight(weights, j), a);
-      b = RowDots.floats(row + line).fma(weight(weights, j + 1), b);
+      a = Vectors.load(row, 0).fma(weight(weights, j), a);
+      b = Vectors.load(row + line, 0).fma(weight(weights, j + 1), b);
     }
     if (j < count) {
-      a = RowDots.floats(row).fma(weight(weights, j), a);
+      a = Vectors.load(row, 0).fma(weight(weights, j), a);
     }
     a.add(b).intoArray(to, at);
   }
 
-  /** As {@link #floats}; what lies in words by twos is put apart at the end. */
-  private static void pairs(long first, long line, int count, float[] weights, float[] to, int at) {
+  /** As {@link #addFloats}; what lies in words by twos is put apart at the end. */
+  private static void addPairs(
+      long first, long line, int count, float[] weights, float[] to, int at) {
     FloatVector a = FloatVector.zero(Floats.SPECIES);
     FloatVector b = a;
     FloatVector c = a;
@@ -66,20 +67,20 @@ final class WeightedRows {
     long row = first;
     int j = 0;
     for (; j + 1 < count; j += 2, row += 2 * line) {
-      IntVector w = RowDots.pairs(row);
+      IntVector w = Vectors.pairs(row);
       FloatVector p = weight(weights, j);
-      a = RowDots.even(w).fma(p, a);
-      b = RowDots.odd(w).fma(p, b);
-      w = RowDots.pairs(row + line);
+      a = Vectors.even(w).fma(p, a);
+      b = Vectors.odd(w).fma(p, b);
+      w = Vectors.pairs(row + line);
       p = weight(weights, j + 1);
-      c = RowDots.even(w).fma(p, c);
-      d = RowDots.odd(w).fma(p, d);
+      c = Vectors.even(w).fma(p, c);
+      d = Vectors.odd(w).fma(p, d);
     }
     if (j < count) {
-      IntVector w = RowDots.pairs(row);
+      IntVector w = Vectors.pairs(row);
       FloatVector p = weight(weights, j);
-      a = RowDots.even(w).fma(p, a);
-      b = RowDots.odd(w).fma(p, b);
+      a = Vectors.even(w).fma(p, a);
+      b = Vectors.odd(w).fma(p, b);
     }
     FloatVector even = a.add(c);
     FloatVector odd = b.add(d);
