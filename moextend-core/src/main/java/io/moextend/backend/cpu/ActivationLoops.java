@@ -46,40 +46,6 @@ final class ActivationLoops {
     }
   }
 
-  /** With u = steepness·x: x·σ(u) and σ + u·σ·(1 - σ). */
-  static void sigmoidSlope(long x, float steepness, long value, long slope, int n) {
-    FloatVector by = FloatVector.broadcast(SPECIES, steepness);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = load(x, i);
-      FloatVector u = v.mul(by);
-      FloatVector s = VectorMath.sigmoid(u);
-      store(v.mul(s), value, i);
-      store(s.sub(s.mul(s)).fma(u, s), slope, i);
-    }
-  }
-
-  /** gate·σ(steepness·gate)·up, all BF16. */
-  static void sigmoidGateBf16(long gate, float steepness, long up, long out, int n) {
-    FloatVector by = FloatVector.broadcast(SPECIES, steepness);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(gate, i);
-      FloatVector product = v.mul(widen(up, i));
-      narrow(product.mul(VectorMath.sigmoid(v.mul(by))), out, i);
-    }
-  }
-
-  /** As {@link #sigmoidSlope}, of BF16; value and slope are F32. */
-  static void sigmoidSlopeBf16(long x, float steepness, long value, long slope, int n) {
-    FloatVector by = FloatVector.broadcast(SPECIES, steepness);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(x, i);
-      FloatVector u = v.mul(by);
-      FloatVector s = VectorMath.sigmoid(u);
-      store(v.mul(s), value, i);
-      store(s.sub(s.mul(s)).fma(u, s), slope, i);
-    }
-  }
-
   /** x·σ(u(x)), where u is a line and a cube, so that σ(u) is (1 + tanh(u/2)) / 2. */
   static void tanh(long x, long out, int n) {
     for (int i = 0; i < n; i += LANES) {

@@ -50,16 +50,7 @@ interface CpuElements extends ElementKernels {
   @Override
   default Array activationBackward(Arena to, Activation kind, Array dOut, Array x) {
     sameShape(dOut, x);
-    return map(
-        to,
-        dOut,
-        x,
-        (lane, d, a, out, n) -> {
-          Operand slope = Operand.buffer(lane, Pointwise.SLOPE, n);
-          Operand value = Operand.buffer(lane, Pointwise.VALUE, n);
-          Pointwise.derive(lane, kind, a, value, slope, n);
-          PointwiseLoops.multiply(slope.address(), d.address(), out.address(), out.width(), n);
-        });
+    return map(to, dOut, x, (lane, d, a, out, n) -> Pointwise.derive(lane, kind, d, a, out, n));
   }
 
   @Override
@@ -165,10 +156,7 @@ interface CpuElements extends ElementKernels {
           Operand outer = Operand.in(lane, 2, d, row * width + column, n);
           Operand left = Operand.out(lane, 3, out, first, n);
           Operand right = Operand.out(lane, 4, out, first + width, n);
-          Operand value = Operand.buffer(lane, Pointwise.VALUE, n);
-          Operand slope = Operand.buffer(lane, Pointwise.SLOPE, n);
-          Pointwise.derive(lane, kind, gate, value, slope, n);
-          Pointwise.gates(slope, value, up, outer, left, right, n);
+          Pointwise.gates(lane, kind, outer, gate, up, left, right, n);
           left.finish(lane, out, first, n);
           right.finish(lane, out, first + width, n);
         });

@@ -5,10 +5,9 @@ import io.moextend.backend.Activation;
 /** Activations, gates and their derivatives over whole vectors in memory. */
 final class Pointwise {
   /** Buffers for a value and a derivative. */
-  static final int VALUE = 6;
+  private static final int VALUE = 6;
 
-  static final int SLOPE = 7;
-
+  private static final int SLOPE = 7;
   private static final int WIDE = 8;
   private static final int SPARE = 9;
   private static final float QUICK = 1.702f;
@@ -57,37 +56,80 @@ final class Pointwise {
     apply(lane, kind, x, out, n);
   }
 
-  /** out = f(gate)·up, all of one width. */
-  static void gate(Lane lane, Activation kind, Operand gate, Operand up, Operand out, int n) {
-    boolean steep = kind == Activation.SILU || kind == Activation.QUICK_GELU;
-    if (steep && gate.width() == Vectors.BF16) {
-      float steepness = kind == Activation.SILU ? 1 : QUICK;
-      ActivationLoops.sigmoidGateBf16(gate.address(), steepness, up.address(), out.address(), n);
-      return;
-    }
-    Operand value = Operand.buffer(lane, VALUE, n);
-    apply(lane, kind, gate, value, n);
-    PointwiseLoops.multiply(value.address(), up.address(), out.address(), out.width(), n);
+  /** True where the derivative is made of the sigmoid of a multiple of x. */
+  private static boolean steep(Activation kind) {
+    return kind == Activation.SILU || kind == Activation.QUICK_GELU;
   }
 
-  /**
-   * f(x) and f'(x).
-   *
-   * @param value F32, as is {@code slope}
-   */
-  static void derive(Lane lane, Activation kind, Operand x, Operand value, Operand slope, int n) {
+  private static float steepness(Activation kind) {
+    return kind == Activation.QUICK_GELU ? QUICK : 1;
+  }
+
+  /** out = f(gate)·up, all of one width. */
+  static void gate(Lane lane, Activation kind, Operand gate, Operand up, Operand out, int n) {
+    long x = gate.address();
+    float steepness = steepness(kind);
+    if (!steep(kind)) {
+      Operand value = Operand.buffer(lane, VALUE, n);
+      apply(lane, kind, gate, value, n);
+      PointwiseLoops.multiply(value.address(), up.address(), out.address(), out.width(), n);
+    } else if (gate.width() == Vectors.BF16) {
+      GateLoops.gateBf16(x, steepness, up.address(), out.address(), n);
+    } else {
+      GateLoops.gate(x, steepness, up.address(), out.address(), n);
+    }
+  }
+
+  /** out = d·f'(x), all of one width. */
+  static void derive(Lane lane, Activation kind, Operand d, Operand x, Operand out, int n) {
+    float steepness = steepness(kind);
+    if (!steep(kind)) {
+      Operand slope = Operand.buffer(lane, SLOPE, n);
+      both(lane, kind, x, Operand.buffer(lane, VALUE, n), slope, n);
+      PointwiseLoops.multiply(slope.address(), d.address(), out.address(), out.width(), n);
+    } else if (x.width() == Vectors.BF16) {
+      GateLoops.deriveBf16(d.address(), x.address(), steepness, out.address(), n);
+    } else {
+      GateLoops.derive(d.address(), x.address(), steepness, out.address(), n);
+    }
+  }
+
+  /** left = d·up·f'(gate) and right = d·f(gate), all of one width. */
+  static void gates(
+      Lane lane,
+      Activation kind,
+      Operand d,
+      Operand gate,
+      Operand up,
+      Operand left,
+      Operand right,
+      int n) {
+    long outer = d.address();
+    long x = gate.address();
+    float steepness = steepness(kind);
+    long value = Operand.buffer(lane, VALUE, n).address();
+    if (!steep(kind)) {
+      Operand slope = Operand.buffer(lane, SLOPE, n);
+      both(lane, kind, gate, new Operand(value, Vectors.F32), slope, n);
+      long by = slope.address();
+      PointwiseLoops.multiply(by, up.address(), outer, left.address(), left.width(), n);
+      PointwiseLoops.multiply(value, outer, right.address(), right.width(), n);
+    } else if (gate.width() == Vectors.BF16) {
+      GateLoops.rightBf16(outer, x, steepness, value, right.address(), n);
+      GateLoops.leftBf16(outer, x, steepness, value, up.address(), left.address(), n);
+    } else {
+      GateLoops.gradients(outer, x, steepness, up.address(), left.address(), right.address(), n);
+    }
+  }
+
+  /** f(x) and f'(x), F32. */
+  private static void both(
+      Lane lane, Activation kind, Operand x, Operand value, Operand slope, int n) {
+    long a = x.wide(lane, WIDE, n).address();
     long f = value.address();
     long d = slope.address();
-    boolean steep = kind == Activation.SILU || kind == Activation.QUICK_GELU;
-    if (steep && x.width() == Vectors.BF16) {
-      float steepness = kind == Activation.SILU ? 1 : QUICK;
-      ActivationLoops.sigmoidSlopeBf16(x.address(), steepness, f, d, n);
-      return;
-    }
-    long a = x.wide(lane, WIDE, n).address();
     switch (kind) {
-      case SILU -> ActivationLoops.sigmoidSlope(a, 1, f, d, n);
-      case QUICK_GELU -> ActivationLoops.sigmoidSlope(a, QUICK, f, d, n);
+      case SILU, QUICK_GELU -> throw new IllegalArgumentException(kind + " has loops of its own");
       case GELU_TANH -> ActivationLoops.tanhSlope(a, f, d, n);
       case GELU -> {
         ActivationLoops.logTail(a, d, n);
@@ -95,31 +137,6 @@ final class Pointwise {
         ActivationLoops.addDensity(a, d, n);
       }
       case RELU -> ActivationLoops.reluSlope(a, f, d, n);
-    }
-  }
-
-  /** Both halves of a gate's gradient: left = slope·up·d and right = value·d. */
-  static void gates(
-      Operand slope, Operand value, Operand up, Operand d, Operand left, Operand right, int n) {
-    long outer = d.address();
-    if (up.width() == Vectors.BF16) {
-      PointwiseLoops.gatesBf16(
-          slope.address(),
-          value.address(),
-          up.address(),
-          outer,
-          left.address(),
-          right.address(),
-          n);
-    } else {
-      PointwiseLoops.gates(
-          slope.address(),
-          value.address(),
-          up.address(),
-          outer,
-          left.address(),
-          right.address(),
-          n);
     }
   }
 }

@@ -89,21 +89,16 @@ final class PointwiseLoops {
     }
   }
 
-  /** left = slope·up·d and right = value·d, F32. */
-  static void gates(long slope, long value, long up, long d, long left, long right, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector outer = load(d, i);
-      store(load(slope, i).mul(load(up, i)).mul(outer), left, i);
-      store(load(value, i).mul(outer), right, i);
-    }
-  }
-
-  /** As {@link #gates}, where all but slope and value is BF16. */
-  static void gatesBf16(long slope, long value, long up, long d, long left, long right, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector outer = widen(d, i);
-      narrow(load(slope, i).mul(widen(up, i)).mul(outer), left, i);
-      narrow(load(value, i).mul(outer), right, i);
+  /** out = a·b·c, where a is F32. */
+  static void multiply(long a, long b, long c, long out, int width, int n) {
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        narrow(load(a, i).mul(widen(b, i)).mul(widen(c, i)), out, i);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        store(load(a, i).mul(load(b, i)).mul(load(c, i)), out, i);
+      }
     }
   }
 }
