@@ -3,7 +3,9 @@ package io.moextend.backend.cpu;
 import static io.moextend.backend.cpu.Vectors.LANES;
 import static io.moextend.backend.cpu.Vectors.SPECIES;
 import static io.moextend.backend.cpu.Vectors.load;
+import static io.moextend.backend.cpu.Vectors.narrow;
 import static io.moextend.backend.cpu.Vectors.store;
+import static io.moextend.backend.cpu.Vectors.widen;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.VectorOperators;
@@ -35,15 +37,12 @@ final class ActivationLoops {
     }
   }
 
-  /** With u = steepness·x: x·σ(u) and σ + u·σ·(1 - σ). */
-  static void sigmoidSlope(long x, float steepness, long value, long slope, int n) {
+  /** As {@link #sigmoid}, of BF16. */
+  static void sigmoidBf16(long x, float steepness, long out, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, steepness);
     for (int i = 0; i < n; i += LANES) {
-      FloatVector v = load(x, i);
-      FloatVector u = v.mul(by);
-      FloatVector s = VectorMath.sigmoid(u);
-      store(v.mul(s), value, i);
-      store(s.sub(s.mul(s)).fma(u, s), slope, i);
+      FloatVector v = widen(x, i);
+      narrow(v.mul(VectorMath.sigmoid(v.mul(by))), out, i);
     }
   }
 
@@ -53,6 +52,15 @@ final class ActivationLoops {
       FloatVector v = load(x, i);
       FloatVector u = v.mul(v).fma(CUBIC, LINEAR).mul(v);
       store(v.mul(VectorMath.sigmoid(u)), out, i);
+    }
+  }
+
+  /** As {@link #tanh}, of BF16. */
+  static void tanhBf16(long x, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = widen(x, i);
+      FloatVector u = v.mul(v).fma(CUBIC, LINEAR).mul(v);
+      narrow(v.mul(VectorMath.sigmoid(u)), out, i);
     }
   }
 
@@ -108,6 +116,14 @@ final class ActivationLoops {
     for (int i = 0; i < n; i += LANES) {
       FloatVector v = load(x, i);
       store(v.blend(ZERO, v.compare(VectorOperators.LE, ZERO)), out, i);
+    }
+  }
+
+  /** As {@link #relu}, of BF16. */
+  static void reluBf16(long x, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = widen(x, i);
+      narrow(v.blend(ZERO, v.compare(VectorOperators.LE, ZERO)), out, i);
     }
   }
 

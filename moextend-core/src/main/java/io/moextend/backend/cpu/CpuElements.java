@@ -9,13 +9,6 @@ import io.moextend.backend.ElementKernels;
 
 /** Pointwise kernels by chunks; sums over rows by stripes of columns. */
 interface CpuElements extends ElementKernels {
-  /** Buffers for an activation's input, its value and its derivative. */
-  int WIDE = 6;
-
-  int VALUE = 7;
-
-  int SLOPE = 8;
-
   CpuDevice cpu();
 
   @Override
@@ -51,31 +44,13 @@ interface CpuElements extends ElementKernels {
 
   @Override
   default Array activation(Arena to, Activation kind, Array x) {
-    return map(
-        to,
-        x,
-        x,
-        (lane, a, same, out, n) -> {
-          Operand value = out.wideOut(lane, VALUE, n);
-          Operand spare = Operand.buffer(lane, SLOPE, n);
-          Pointwise.apply(kind, a.wide(lane, WIDE, n), value, spare, n);
-          out.take(value, n);
-        });
+    return map(to, x, x, (lane, a, same, out, n) -> Pointwise.activate(lane, kind, a, out, n));
   }
 
   @Override
   default Array activationBackward(Arena to, Activation kind, Array dOut, Array x) {
     sameShape(dOut, x);
-    return map(
-        to,
-        dOut,
-        x,
-        (lane, d, a, out, n) -> {
-          Operand slope = Operand.buffer(lane, SLOPE, n);
-          Operand value = Operand.buffer(lane, VALUE, n);
-          Pointwise.derive(kind, a.wide(lane, WIDE, n), value, slope, n);
-          PointwiseLoops.multiply(slope.address(), d.address(), out.address(), out.width(), n);
-        });
+    return map(to, dOut, x, (lane, d, a, out, n) -> Pointwise.derive(lane, kind, d, a, out, n));
   }
 
   @Override
@@ -158,10 +133,7 @@ interface CpuElements extends ElementKernels {
           Operand gate = Operand.in(lane, 0, a, first, n);
           Operand up = Operand.in(lane, 1, a, first + width, n);
           Operand result = Operand.out(lane, 2, out, row * width + column, n);
-          Operand value = Operand.buffer(lane, VALUE, n);
-          Pointwise.apply(kind, gate.wide(lane, WIDE, n), value, Operand.buffer(lane, SLOPE, n), n);
-          PointwiseLoops.multiply(
-              value.address(), up.address(), result.address(), result.width(), n);
+          Pointwise.gate(lane, kind, gate, up, result, n);
           result.finish(lane, out, row * width + column, n);
         });
     return out;
@@ -184,13 +156,7 @@ interface CpuElements extends ElementKernels {
           Operand outer = Operand.in(lane, 2, d, row * width + column, n);
           Operand left = Operand.out(lane, 3, out, first, n);
           Operand right = Operand.out(lane, 4, out, first + width, n);
-          Operand value = Operand.buffer(lane, VALUE, n);
-          Operand slope = Operand.buffer(lane, SLOPE, n);
-          Pointwise.derive(kind, gate.wide(lane, WIDE, n), value, slope, n);
-          PointwiseLoops.multiply(
-              slope.address(), up.address(), outer.address(), left.address(), left.width(), n);
-          PointwiseLoops.multiply(
-              value.address(), outer.address(), right.address(), right.width(), n);
+          Pointwise.gates(lane, kind, outer, gate, up, left, right, n);
           left.finish(lane, out, first, n);
           right.finish(lane, out, first + width, n);
         });

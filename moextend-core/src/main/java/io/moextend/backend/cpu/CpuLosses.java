@@ -123,26 +123,39 @@ interface CpuLosses extends LossKernels {
       Array p = probabilities.get(l);
       long counted = counted(p.dim(0), mask);
       int experts = CpuDevice.count(p.dim(1));
-      float[] row = new float[Floats.padded(experts)];
-      for (int e = 0; e < experts; e++) {
-        row[e] = counted == 0 ? 0 : (float) (scale * weights[l][e] / counted);
+      float[] row = new float[Math.max(1, CpuDevice.CHUNK / Math.max(1, experts)) * experts];
+      for (int i = 0; i < row.length; i++) {
+        row[i] = counted == 0 ? 0 : (float) (scale * weights[l][i % experts] / counted);
       }
-      CpuArray out = CpuDevice.allocate(to, DType.F32, p.shape());
-      CpuArray counts = mask == null ? null : CpuArray.of(mask, DType.U8);
-      cpu()
-          .forRows(
-              p.dim(0),
-              experts,
-              (lane, t) -> {
-                if (counts != null && counts.byteAt(t) == 0) {
-                  out.clear((long) t * experts, experts);
-                } else {
-                  Floats.store(row, experts, out, (long) t * experts);
-                }
-              });
-      gradients.add(out);
+      gradients.add(sameRows(to, p, row, mask));
     }
     return gradients;
+  }
+
+  /**
+   * The same row for each token that counts, zeros for others.
+   *
+   * @param row some times one after the other
+   */
+  private Array sameRows(Arena to, Array like, float[] row, @Nullable Array mask) {
+    int experts = CpuDevice.count(like.dim(1));
+    CpuArray out = CpuDevice.allocate(to, DType.F32, like.shape());
+    CpuArray counts = mask == null ? null : CpuArray.of(mask, DType.U8);
+    cpu()
+        .forChunks(
+            like.dim(0),
+            (lane, first, n) -> {
+              long at = first * experts;
+              for (long end = at + (long) n * experts; at < end; at += row.length) {
+                Floats.store(row, (int) Math.min(row.length, end - at), out, at);
+              }
+              for (long t = first; counts != null && t < first + n; t++) {
+                if (counts.byteAt(t) == 0) {
+                  out.clear(t * experts, experts);
+                }
+              }
+            });
+    return out;
   }
 
   /** What each layer's mean probabilities are multiplied by in the loss, before its factor. */

@@ -19,9 +19,22 @@ interface CpuRouting extends RoutingKernels {
     CpuArray a = CpuArray.of(logits);
     int width = CpuDevice.count(logits.dim(-1));
     CpuArray out = CpuDevice.allocate(to, logits.dtype(), logits.shape());
+    long rows = width == 0 ? 0 : logits.size() / width;
+    if (width <= ShortRows.WIDEST) {
+      ShortRows.each(
+          cpu(),
+          rows,
+          width,
+          block -> {
+            Operand scores = block.turned(0, a);
+            ScoreLoops.softmax(scores.address(), width);
+            block.turnBack(scores, out);
+          });
+      return out;
+    }
     cpu()
         .forRows(
-            width == 0 ? 0 : logits.size() / width,
+            rows,
             width,
             (lane, r) -> {
               float[] row = lane.floats(0, width);
@@ -40,9 +53,22 @@ interface CpuRouting extends RoutingKernels {
     dProbabilities.require("dProbabilities", probabilities.shape());
     int width = CpuDevice.count(probabilities.dim(-1));
     CpuArray out = CpuDevice.allocate(to, probabilities.dtype(), probabilities.shape());
+    long rows = width == 0 ? 0 : probabilities.size() / width;
+    if (width <= ShortRows.WIDEST) {
+      ShortRows.each(
+          cpu(),
+          rows,
+          width,
+          block -> {
+            Operand g = block.turned(0, d);
+            ScoreLoops.softmaxGradient(g.address(), block.turned(1, p).address(), width);
+            block.turnBack(g, out);
+          });
+      return out;
+    }
     cpu()
         .forRows(
-            width == 0 ? 0 : probabilities.size() / width,
+            rows,
             width,
             (lane, r) -> {
               float[] g = lane.floats(0, width);
@@ -67,31 +93,21 @@ interface CpuRouting extends RoutingKernels {
       throw new ShapeException("top %d of %d".formatted(k, experts));
     }
     CpuArray out = CpuDevice.allocate(to, DType.I32, scores.dim(0), k);
-    cpu()
-        .forRows(
-            scores.dim(0),
-            (long) experts * k,
-            (lane, r) -> {
-              float[] row = lane.floats(0, experts);
-              Floats.load(a, (long) r * experts, experts, row);
-              for (int j = 0; j < k; j++) {
-                int best = largest(row, experts);
-                out.setInt((long) r * k + j, best);
-                row[best] = Float.NaN; // taken
-              }
-            });
+    ShortRows.each(
+        cpu(),
+        scores.dim(0),
+        experts,
+        block -> {
+          Operand turned = block.turned(0, a);
+          Operand column = block.column();
+          for (int j = 0; j < k; j++) {
+            ScoreLoops.takeLargest(turned.address(), experts, column.address());
+            for (int r = 0; r < block.count(); r++) {
+              out.setInt((block.firstRow() + r) * k + j, (int) column.get(r));
+            }
+          }
+        });
     return out;
-  }
-
-  /** The first largest that is not NaN; where all are, the first. */
-  private static int largest(float[] row, int n) {
-    int best = 0;
-    for (int i = 1; i < n; i++) {
-      if (row[i] > row[best] || (Float.isNaN(row[best]) && !Float.isNaN(row[i]))) {
-        best = i;
-      }
-    }
-    return best;
   }
 
   @Override
@@ -103,23 +119,23 @@ interface CpuRouting extends RoutingKernels {
     int k = CpuDevice.count(chosen.dim(1));
     CpuArray out = CpuDevice.allocate(to, DType.F32, chosen.shape());
     cpu()
-        .forRows(
+        .forChunks(
             scores.dim(0),
-            8L * k,
-            (lane, t) -> {
-              float sum = normalise ? pickedSum(s, c, t, experts, k) : 1;
-              for (int j = 0; j < k; j++) {
-                long at = (long) t * k + j;
-                out.setFloat(at, s.floatAt((long) t * experts + c.intAt(at)) / sum);
+            (lane, first, n) -> {
+              for (long t = first; t < first + n; t++) {
+                float sum = normalise ? pickedSum(s, c, t, experts, k) : 1;
+                for (long at = t * k; at < (t + 1) * k; at++) {
+                  out.setFloat(at, s.floatAt(t * experts + c.intAt(at)) / sum);
+                }
               }
             });
     return out;
   }
 
-  private static float pickedSum(CpuArray s, CpuArray c, int t, int experts, int k) {
+  private static float pickedSum(CpuArray s, CpuArray c, long t, int experts, int k) {
     float sum = 0;
-    for (int j = 0; j < k; j++) {
-      sum += s.floatAt((long) t * experts + c.intAt((long) t * k + j));
+    for (long at = t * k; at < (t + 1) * k; at++) {
+      sum += s.floatAt(t * experts + c.intAt(at));
     }
     return sum;
   }
@@ -136,21 +152,20 @@ interface CpuRouting extends RoutingKernels {
     int k = CpuDevice.count(chosen.dim(1));
     CpuArray out = CpuDevice.allocate(to, DType.F32, scores.shape());
     cpu()
-        .forRows(
+        .forChunks(
             scores.dim(0),
-            experts + 8L * k,
-            (lane, t) -> {
-              out.clear((long) t * experts, experts);
-              float sum = normalise ? pickedSum(s, c, t, experts, k) : 1;
-              float mean = 0;
-              for (int j = 0; normalise && j < k; j++) {
-                long at = (long) t * k + j;
-                mean += d.floatAt(at) * s.floatAt((long) t * experts + c.intAt(at)) / sum;
-              }
-              for (int j = 0; j < k; j++) {
-                long at = (long) t * k + j;
-                long score = (long) t * experts + c.intAt(at);
-                out.setFloat(score, out.floatAt(score) + (d.floatAt(at) - mean) / sum);
+            (lane, first, n) -> {
+              out.clear(first * experts, (long) n * experts);
+              for (long t = first; t < first + n; t++) {
+                float sum = normalise ? pickedSum(s, c, t, experts, k) : 1;
+                float mean = 0;
+                for (long at = t * k; normalise && at < (t + 1) * k; at++) {
+                  mean += d.floatAt(at) * s.floatAt(t * experts + c.intAt(at)) / sum;
+                }
+                for (long at = t * k; at < (t + 1) * k; at++) {
+                  long score = t * experts + c.intAt(at);
+                  out.setFloat(score, out.floatAt(score) + (d.floatAt(at) - mean) / sum);
+                }
               }
             });
     return out;

@@ -118,11 +118,11 @@ record Operand(long address, int width) {
 
   /** One number of a buffer. */
   float get(int i) {
-    return CpuArray.ALL.get(CpuArray.FLOAT, address + 4L * i);
+    return Vectors.get(address, i);
   }
 
   void set(int i, float value) {
-    CpuArray.ALL.set(CpuArray.FLOAT, address + 4L * i, value);
+    Vectors.put(address, i, value);
   }
 
   /** True where {@code n} numbers of an array can be read and written where they are. */

@@ -2,41 +2,134 @@ package io.moextend.backend.cpu;
 
 import io.moextend.backend.Activation;
 
-/** Activations and their derivatives over whole vectors in memory. */
+/** Activations, gates and their derivatives over whole vectors in memory. */
 final class Pointwise {
+  /** Buffers for a value and a derivative. */
+  private static final int VALUE = 6;
+
+  private static final int SLOPE = 7;
+  private static final int WIDE = 8;
+  private static final int SPARE = 9;
   private static final float QUICK = 1.702f;
 
   private Pointwise() {}
 
   /**
-   * f(x); all are buffers of n F32 numbers.
+   * f(x).
    *
-   * @param value may be x
-   * @param spare neither
+   * @param value F32
    */
-  static void apply(Activation kind, Operand x, Operand value, Operand spare, int n) {
-    long a = x.address();
+  static void apply(Lane lane, Activation kind, Operand x, Operand value, int n) {
+    long a = x.wide(lane, WIDE, n).address();
     long f = value.address();
     switch (kind) {
       case SILU -> ActivationLoops.sigmoid(a, 1, f, n);
       case QUICK_GELU -> ActivationLoops.sigmoid(a, QUICK, f, n);
       case GELU_TANH -> ActivationLoops.tanh(a, f, n);
       case GELU -> {
-        ActivationLoops.logTail(a, spare.address(), n);
-        ActivationLoops.normal(a, spare.address(), f, n);
+        long tail = Operand.buffer(lane, SPARE, n).address();
+        ActivationLoops.logTail(a, tail, n);
+        ActivationLoops.normal(a, tail, f, n);
       }
       case RELU -> ActivationLoops.relu(a, f, n);
     }
   }
 
-  /** f(x) and f'(x); all are buffers of n F32 numbers, and none is another. */
-  static void derive(Activation kind, Operand x, Operand value, Operand slope, int n) {
-    long a = x.address();
+  /** out = f(x), of one width. */
+  static void activate(Lane lane, Activation kind, Operand x, Operand out, int n) {
+    if (x.width() == Vectors.BF16) {
+      long a = x.address();
+      long to = out.address();
+      switch (kind) {
+        case SILU -> ActivationLoops.sigmoidBf16(a, 1, to, n);
+        case QUICK_GELU -> ActivationLoops.sigmoidBf16(a, QUICK, to, n);
+        case GELU_TANH -> ActivationLoops.tanhBf16(a, to, n);
+        case RELU -> ActivationLoops.reluBf16(a, to, n);
+        case GELU -> {
+          Operand value = Operand.buffer(lane, VALUE, n);
+          apply(lane, kind, x, value, n);
+          out.take(value, n);
+        }
+      }
+      return;
+    }
+    apply(lane, kind, x, out, n);
+  }
+
+  /** True where the derivative is made of the sigmoid of a multiple of x. */
+  private static boolean steep(Activation kind) {
+    return kind == Activation.SILU || kind == Activation.QUICK_GELU;
+  }
+
+  private static float steepness(Activation kind) {
+    return kind == Activation.QUICK_GELU ? QUICK : 1;
+  }
+
+  /** out = f(gate)·up, all of one width. */
+  static void gate(Lane lane, Activation kind, Operand gate, Operand up, Operand out, int n) {
+    long x = gate.address();
+    float steepness = steepness(kind);
+    if (!steep(kind)) {
+      Operand value = Operand.buffer(lane, VALUE, n);
+      apply(lane, kind, gate, value, n);
+      PointwiseLoops.multiply(value.address(), up.address(), out.address(), out.width(), n);
+    } else if (gate.width() == Vectors.BF16) {
+      GateLoops.gateBf16(x, steepness, up.address(), out.address(), n);
+    } else {
+      GateLoops.gate(x, steepness, up.address(), out.address(), n);
+    }
+  }
+
+  /** out = d·f'(x), all of one width. */
+  static void derive(Lane lane, Activation kind, Operand d, Operand x, Operand out, int n) {
+    float steepness = steepness(kind);
+    if (!steep(kind)) {
+      Operand slope = Operand.buffer(lane, SLOPE, n);
+      both(lane, kind, x, Operand.buffer(lane, VALUE, n), slope, n);
+      PointwiseLoops.multiply(slope.address(), d.address(), out.address(), out.width(), n);
+    } else if (x.width() == Vectors.BF16) {
+      GateLoops.deriveBf16(d.address(), x.address(), steepness, out.address(), n);
+    } else {
+      GateLoops.derive(d.address(), x.address(), steepness, out.address(), n);
+    }
+  }
+
+  /** left = d·up·f'(gate) and right = d·f(gate), all of one width. */
+  static void gates(
+      Lane lane,
+      Activation kind,
+      Operand d,
+      Operand gate,
+      Operand up,
+      Operand left,
+      Operand right,
+      int n) {
+    long outer = d.address();
+    long x = gate.address();
+    float steepness = steepness(kind);
+    long value = Operand.buffer(lane, VALUE, n).address();
+    if (!steep(kind)) {
+      Operand slope = Operand.buffer(lane, SLOPE, n);
+      both(lane, kind, gate, new Operand(value, Vectors.F32), slope, n);
+      long by = slope.address();
+      PointwiseLoops.multiply(by, up.address(), outer, left.address(), left.width(), n);
+      PointwiseLoops.multiply(value, outer, right.address(), right.width(), n);
+    } else if (gate.width() == Vectors.BF16) {
+      GateLoops.rightBf16(outer, x, steepness, value, right.address(), n);
+      GateLoops.leftBf16(outer, x, steepness, value, up.address(), left.address(), n);
+    } else {
+      GateLoops.gradients(outer, x, steepness, up.address(), left.address(), right.address(), n);
+    }
+  }
+
+  /** f(x) and f'(x), F32. */
+  private static void both(
+      Lane lane, Activation kind, Operand x, Operand value, Operand slope, int n) {
+    long a = x.wide(lane, WIDE, n).address();
     long f = value.address();
     long d = slope.address();
     switch (kind) {
-      case SILU -> ActivationLoops.sigmoidSlope(a, 1, f, d, n);
-      case QUICK_GELU -> ActivationLoops.sigmoidSlope(a, QUICK, f, d, n);
+      case SILU, QUICK_GELU -> throw new IllegalArgumentException(kind + " has loops of its own");
       case GELU_TANH -> ActivationLoops.tanhSlope(a, f, d, n);
       case GELU -> {
         ActivationLoops.logTail(a, d, n);

@@ -55,6 +55,13 @@ final class VectorMath {
   private static final FloatVector C2 = set(0.5f);
   private static final FloatVector ONE = set(1f);
   private static final FloatVector ZERO = set(0f);
+  private static final FloatVector BY_MINUS_LOG2_E = set(-LOG2_E);
+  private static final FloatVector LEAST_POWER = set(-126f);
+  private static final FloatVector D5 = set(0.0013264727f);
+  private static final FloatVector D4 = set(0.009671513f);
+  private static final FloatVector D3 = set(0.055507336f);
+  private static final FloatVector D2 = set(0.24022242f);
+  private static final FloatVector D1 = set(0.693147f);
   private static final FloatVector INFINITY = set(Float.POSITIVE_INFINITY);
 
   /** e^x; relative error below 2e-7, infinity above 88.72, 0 below -87.33. */
@@ -93,9 +100,18 @@ final class VectorMath {
     return scaled.blend(ZERO, x.compare(VectorOperators.LT, LEAST));
   }
 
-  /** 1 / (1 + e^-x). */
+  /** 1 / (1 + e^-x): with e = e^-|x|, which cannot overflow, 1 / (1 + e) or e / (1 + e). */
   static FloatVector sigmoid(FloatVector x) {
-    return ONE.div(exp(x.neg()).add(ONE));
+    FloatVector y = x.abs().mul(BY_MINUS_LOG2_E);
+    FloatVector t = y.add(WHOLE);
+    FloatVector r = y.sub(t.sub(WHOLE));
+    FloatVector square = r.mul(r);
+    FloatVector upper = D5.fma(r, D4).fma(square, D3.fma(r, D2));
+    FloatVector p = upper.fma(square, D1.fma(r, ONE));
+    IntVector whole = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
+    FloatVector e = p.reinterpretAsInts().add(whole).reinterpretAsFloats();
+    FloatVector tail = e.blend(ZERO, y.compare(VectorOperators.LT, LEAST_POWER));
+    return ONE.blend(tail, x.compare(VectorOperators.LT, ZERO)).div(tail.add(ONE));
   }
 
   /**

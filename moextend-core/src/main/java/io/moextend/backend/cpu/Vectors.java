@@ -49,6 +49,15 @@ final class Vectors {
     x.intoMemorySegment(ALL, address + 4L * i, ORDER);
   }
 
+  /** One number, F32. */
+  static float get(long address, int i) {
+    return ALL.get(CpuArray.FLOAT, address + 4L * i);
+  }
+
+  static void put(long address, int i, float value) {
+    ALL.set(CpuArray.FLOAT, address + 4L * i, value);
+  }
+
   /** As {@link #load}, from BF16. */
   static FloatVector widen(long address, int i) {
     return ShortVector.fromMemorySegment(SHORTS, ALL, address + 2L * i, ORDER)

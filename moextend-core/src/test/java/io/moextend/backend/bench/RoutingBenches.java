@@ -82,12 +82,13 @@ final class RoutingBenches {
     static Routed of(Bed bed) {
       Setting s = bed.setting();
       Backend b = bed.backend();
+      Dispatch dispatch = b.dispatch(bed.arena(), bed.chosen(s.tokens()), s.experts());
       return new Routed(
           b,
           bed.values(s.tokens(), s.hidden()),
-          bed.values(s.rows(), s.hidden()),
+          bed.values(dispatch.rows(), s.hidden()),
           bed.positive(DType.F32, s.tokens(), s.topK()),
-          b.dispatch(bed.arena(), bed.chosen(s.tokens()), s.experts()));
+          dispatch);
     }
   }
 
