@@ -32,6 +32,11 @@ final class Ledger {
     }
   }
 
+  /** True where one hold is left of a whole array that nobody but the tape reads. */
+  boolean isLastOf(Array array) {
+    return array.base() == array && adopted.containsKey(array) && holds.getOrDefault(array, 0) == 1;
+  }
+
   /**
    * Nobody but the tape reads these any more: frees those that nothing holds, and the others when
    * they are released.

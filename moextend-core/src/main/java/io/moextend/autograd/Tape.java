@@ -218,6 +218,14 @@ public final class Tape {
     arena.free(gradient);
   }
 
+  /**
+   * True in a backward that is the last to read {@code saved}, whose memory it may write its result
+   * to.
+   */
+  public boolean lastReads(Array saved) {
+    return ledger.isLastOf(saved);
+  }
+
   private Map<Recorded.Node, @Nullable Array[]> play(List<Tensor> outs, @Nullable Array[] dOuts) {
     Map<Recorded.Node, @Nullable Array[]> pending = new IdentityHashMap<>();
     for (int i = 0; i < dOuts.length; i++) {

@@ -38,9 +38,21 @@ public interface ElementKernels {
   Array gated(Arena to, Activation kind, Array x);
 
   /**
-   * @param dOut [R, I]; @return [R, 2·I]
+   * @param dX [R, 2·I], written; may be {@code x} itself
+   * @param dOut [R, I]
    */
-  Array gatedBackward(Arena to, Activation kind, Array dOut, Array x);
+  void gatedBackwardInto(Array dX, Activation kind, Array dOut, Array x);
+
+  /**
+   * As {@link #gatedBackwardInto}.
+   *
+   * @return [R, 2·I]
+   */
+  default Array gatedBackward(Arena to, Activation kind, Array dOut, Array x) {
+    Array dX = to.allocate(x.dtype(), x.shape());
+    gatedBackwardInto(dX, kind, dOut, x);
+    return dX;
+  }
 
   /** The same values in another floating type, to nearest even. */
   Array cast(Arena to, Array x, DType dtype);

@@ -32,6 +32,13 @@ public final class Activate {
         y,
         List.of(x),
         List.of(x.data()),
-        dY -> List.of(tape.backend().gatedBackward(tape.arena(), kind, dY, x.data())));
+        dY -> List.of(gatedBackward(tape, kind, dY, x.data())));
+  }
+
+  /** In the place of x where that is read for the last time: a step's largest array. */
+  private static Array gatedBackward(Tape tape, Activation kind, Array dY, Array x) {
+    Array dX = tape.lastReads(x) ? x : tape.arena().allocate(x.dtype(), x.shape());
+    tape.backend().gatedBackwardInto(dX, kind, dY, x);
+    return dX;
   }
 }

@@ -74,8 +74,8 @@ final class ElementCases {
           t.result(
               "d f'(x)", b.activationBackward(t.arena(), kind, d, x), t.compute(), rows, width);
           t.result("gated", b.gated(t.arena(), kind, x), t.compute(), rows, width / 2);
-          t.result(
-              "dX of gated", b.gatedBackward(t.arena(), kind, half, x), t.compute(), rows, width);
+          Array dX = b.gatedBackward(t.arena(), kind, half, x);
+          t.result("dX of gated", dX, t.compute(), rows, width);
         });
   }
 

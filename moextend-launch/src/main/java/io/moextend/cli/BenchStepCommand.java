@@ -44,8 +44,6 @@ import picocli.CommandLine.Spec;
       "Example:  moextend bench step --stage finetune --size 1024,3584,4,8,8192,2,512 --dtype bf16"
     })
 final class BenchStepCommand implements Callable<Integer> {
-  private static final int WARM_UP = 2;
-
   @Option(
       names = "--stage",
       required = true,
@@ -69,8 +67,14 @@ final class BenchStepCommand implements Callable<Integer> {
   @Option(
       names = "--steps",
       defaultValue = "7",
-      description = "Steps that count, after two that warm up (default: ${DEFAULT-VALUE}).")
+      description = "Steps that count (default: ${DEFAULT-VALUE}).")
   private int steps;
+
+  @Option(
+      names = "--warm-up",
+      defaultValue = "12",
+      description = "Steps before those, while code is being compiled (default: ${DEFAULT-VALUE}).")
+  private int warmUp;
 
   @Option(
       names = "--zero-stage",
@@ -98,6 +102,9 @@ final class BenchStepCommand implements Callable<Integer> {
   public Integer call() {
     if (steps < 1) {
       throw new ConfigException("--steps", steps, "must be at least 1");
+    }
+    if (warmUp < 0) {
+      throw new ConfigException("--warm-up", warmUp, "must not be negative");
     }
     StepSize parsed = StepSize.parse(size);
     Stage what = Stage.named(stage);
@@ -134,7 +141,7 @@ final class BenchStepCommand implements Callable<Integer> {
       var timing = new Timing(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
       conversation.barrier("start");
       backend.memory().resetPeak(); // a random start takes more than a checkpoint that is mapped
-      for (int i = 0; i < steps + WARM_UP; i++) {
+      for (int i = 0; i < steps + warmUp; i++) {
         step(i, group.world(), bench, ranked.optimizer(), conversation, timing);
       }
       double[][] peaks =
@@ -157,7 +164,7 @@ final class BenchStepCommand implements Callable<Integer> {
   }
 
   /** Two steps more, to be looked at: one as it is, one that runs each product alone too. */
-  private static List<KernelProfile.Line> profiled(
+  private List<KernelProfile.Line> profiled(
       KernelProfile kernels,
       int world,
       StepBench bench,
@@ -175,7 +182,7 @@ final class BenchStepCommand implements Callable<Integer> {
   /** What counted steps took; losses of all. */
   private record Timing(List<Double> seconds, List<Exposure> exchanges, List<Double> losses) {}
 
-  private static void step(
+  private void step(
       int i,
       int world,
       StepBench bench,
@@ -187,7 +194,7 @@ final class BenchStepCommand implements Callable<Integer> {
     optimizer.step(1e-4, 1);
     double seconds = (System.nanoTime() - start) / 1e9;
     Exposure exchange = conversation.exposure();
-    if (i >= WARM_UP) {
+    if (i >= warmUp) {
       timing.seconds().add(seconds);
       timing.exchanges().add(exchange);
     }

@@ -9,7 +9,7 @@ import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.Backend;
 import io.moextend.optim.AdamW;
-import io.moextend.shard.FlatGradients;
+import io.moextend.shard.GradientSums;
 import io.moextend.shard.Optimizer;
 import io.moextend.shard.ParameterLayout;
 import io.moextend.shard.ReplicatedOptimizer;
@@ -40,11 +40,11 @@ record TracedTraining(Backend backend, Module model, TracedLoss loss, TraceOutpu
   private void gradients() {
     try (Arena arena = backend.arena("gradients")) {
       ParameterLayout layout = ParameterLayout.of(trained(), 1);
-      var sink = new FlatGradients(backend, arena, layout);
+      var sink = new GradientSums(backend, arena, layout);
       backpropagate(sink, 0);
       for (ParameterLayout.Slice slice : layout.slices()) {
         Parameter parameter = slice.parameter();
-        out.put("grad." + parameter.name(), slice.of(sink.flat()), parameter.data().shape());
+        out.put("grad." + parameter.name(), sink.of(slice), parameter.data().shape());
       }
     }
   }

@@ -33,7 +33,7 @@ public final class ReplicatedOptimizer implements Optimizer {
   private final UpdateRule rule;
   private final Untouched untouched;
   private final Arena arena;
-  private final FlatGradients gradients;
+  private final GradientSums gradients;
   private final Array masters;
   private final List<Array> state = new ArrayList<>();
   private final long[] steps;
@@ -49,7 +49,7 @@ public final class ReplicatedOptimizer implements Optimizer {
     this.untouched = untouched;
     this.steps = new long[layout.slices().size()];
     this.arena = backend.arena("optimizer");
-    this.gradients = new FlatGradients(backend, arena, layout);
+    this.gradients = new GradientSums(backend, arena, layout);
     this.masters = zeros();
     rule.stateNames().forEach(name -> state.add(zeros()));
     for (Slice slice : layout.slices()) {
@@ -74,7 +74,7 @@ public final class ReplicatedOptimizer implements Optimizer {
 
   @Override
   public Update step(double learningRate, double maxNorm) {
-    double norm = Math.sqrt(sumOfSquares());
+    double norm = Math.sqrt(gradients.sumOfSquares());
     double scale = Optimizer.clipScale(norm, maxNorm);
     int updated = 0;
     if (Double.isFinite(norm)) {
@@ -89,17 +89,11 @@ public final class ReplicatedOptimizer implements Optimizer {
     return new Update(norm, scale, updated);
   }
 
-  private double sumOfSquares() {
-    try (Arena scratch = backend.arena("gradient norm")) {
-      return backend.toDouble(backend.sumOfSquares(scratch, gradients.flat()));
-    }
-  }
-
   private void update(Slice slice, double learningRate, double scale) {
     int step = Math.toIntExact(++steps[slice.index()]);
     List<Array> own = state.stream().map(slice::of).toList();
     var how = new UpdateRule.Step(step, learningRate, scale, slice.decays());
-    rule.update(backend, slice.of(masters), slice.of(gradients.flat()), own, how);
+    rule.update(backend, slice.of(masters), gradients.of(slice), own, how);
     publish(slice);
   }
 

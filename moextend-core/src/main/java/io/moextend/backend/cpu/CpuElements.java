@@ -140,12 +140,13 @@ interface CpuElements extends ElementKernels {
   }
 
   @Override
-  default Array gatedBackward(Arena to, Activation kind, Array dOut, Array x) {
+  default void gatedBackwardInto(Array dX, Activation kind, Array dOut, Array x) {
     CpuArray a = CpuArray.of(x);
     CpuArray d = CpuArray.of(dOut, x.dtype());
+    CpuArray out = CpuArray.of(dX, x.dtype());
     int width = half(x);
+    sameShape(dX, x);
     dOut.require("dOut", x.dim(0), width);
-    CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
     forGates(
         x.dim(0),
         width,
@@ -160,7 +161,6 @@ interface CpuElements extends ElementKernels {
           left.finish(lane, out, first, n);
           right.finish(lane, out, first + width, n);
         });
-    return out;
   }
 
   /** Work on columns of one row. */

@@ -188,13 +188,13 @@ interface CpuRouting extends RoutingKernels {
       count[expert]++;
     }
     CpuArray offsets = CpuDevice.allocate(to, DType.I32, experts + 1L);
-    int step = choices >= EVEN_FROM * (long) experts ? Gemm.ROW_STEP : 1;
+    boolean even = choices >= EVEN_FROM * (long) experts;
     int[] next = new int[experts];
     int rows = 0;
     for (int e = 0; e < experts; e++) {
       offsets.setInt(e, rows);
       next[e] = rows;
-      rows += Math.ceilDiv(count[e], step) * step;
+      rows += even ? Gemm.evenRows(count[e]) : count[e];
     }
     offsets.setInt(experts, rows);
     CpuArray source = CpuDevice.allocate(to, DType.I32, rows);

@@ -59,8 +59,7 @@ record Cut(int rows, int columns) {
   /** How many of a group's last {@code left} rows the next block takes: all blocks are alike. */
   int block(int left) {
     int each = Math.ceilDiv(left, Math.ceilDiv(left, rows));
-    int even = Math.ceilDiv(each, Gemm.ROW_STEP) * Gemm.ROW_STEP;
-    int most = Math.min(left, even);
+    int most = Math.min(left, Gemm.evenRows(each));
     return most <= ANY_NUMBER ? most : most - most % Gemm.ROW_STEP;
   }
 

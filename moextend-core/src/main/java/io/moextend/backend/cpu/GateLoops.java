@@ -63,8 +63,8 @@ final class GateLoops {
       FloatVector u = v.mul(by);
       FloatVector s = VectorMath.sigmoid(u);
       FloatVector outer = load(d, i);
-      store(v.mul(s).mul(outer), right, i);
       store(s.sub(s.mul(s)).fma(u, s).mul(load(up, i)).mul(outer), left, i);
+      store(v.mul(s).mul(outer), right, i);
     }
   }
 

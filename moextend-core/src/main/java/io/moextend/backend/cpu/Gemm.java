@@ -8,10 +8,13 @@ import java.util.LinkedHashMap;
  * bound. Not thread-safe.
  */
 final class Gemm implements AutoCloseable {
-  private static final int KEPT = 1024;
+  /** A primitive takes the library a quarter of a megabyte and about a millisecond to make. */
+  private static final int KEPT = 256;
 
-  /** Beyond a few rows, products come in multiples of this, so that primitives are used again. */
   static final int ROW_STEP = 8;
+
+  /** How many steps an octave of row counts has at most. */
+  private static final int STEPS = 16;
 
   /** Element (i, j) of a matrix is at i·rowStride + j·columnStride; in elements. */
   record Layout(long rowStride, long columnStride) {}
@@ -38,6 +41,15 @@ final class Gemm implements AutoCloseable {
   private final Lane lane;
   private final long stream;
   private final LinkedHashMap<Shape, Primitive> primitives = new LinkedHashMap<>(64, 0.75f, true);
+
+  /**
+   * The number of rows to go for with at least {@code rows}, at most a sixteenth more beyond a few:
+   * there are few such numbers, so that primitives are used again, whatever the router chose.
+   */
+  static int evenRows(int rows) {
+    int step = Math.max(ROW_STEP, Integer.highestOneBit(rows) / STEPS);
+    return Math.ceilDiv(rows, step) * step;
+  }
 
   Gemm(OneDnn library, Lane lane) {
     this.library = library;

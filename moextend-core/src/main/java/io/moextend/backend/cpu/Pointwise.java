@@ -94,7 +94,10 @@ final class Pointwise {
     }
   }
 
-  /** left = d·up·f'(gate) and right = d·f(gate), all of one width. */
+  /**
+   * left = d·up·f'(gate) and right = d·f(gate), all of one width; left may be gate where right is
+   * up.
+   */
   static void gates(
       Lane lane,
       Activation kind,
@@ -115,8 +118,13 @@ final class Pointwise {
       PointwiseLoops.multiply(by, up.address(), outer, left.address(), left.width(), n);
       PointwiseLoops.multiply(value, outer, right.address(), right.width(), n);
     } else if (gate.width() == Vectors.BF16) {
-      GateLoops.rightBf16(outer, x, steepness, value, right.address(), n);
+      boolean inPlace = right.address() == up.address();
+      long aside = inPlace ? Operand.buffer(lane, SPARE, n).address() : right.address();
+      GateLoops.rightBf16(outer, x, steepness, value, aside, n);
       GateLoops.leftBf16(outer, x, steepness, value, up.address(), left.address(), n);
+      if (inPlace) {
+        Bytes.copy(aside, right.address(), (long) n * Vectors.BF16);
+      }
     } else {
       GateLoops.gradients(outer, x, steepness, up.address(), left.address(), right.address(), n);
     }

@@ -132,11 +132,12 @@ interface Nd4jElementKernels extends ElementKernels {
   }
 
   @Override
-  default Array gatedBackward(Arena to, Activation kind, Array dOut, Array x) {
+  default void gatedBackwardInto(Array dX, Activation kind, Array dOut, Array x) {
     long width = halfWidth(x);
     dOut.require("dOut", x.dim(0), width);
+    dX.require("dX", x.shape());
     SameType.require("dOut", dOut, x.dtype());
-    Array dX = to.allocate(x.dtype(), x.shape());
+    SameType.require("dX", dX, x.dtype());
     if (x.size() > 0) {
       try (var t = new Temporaries()) {
         INDArray gate = t.copy(half(x, 0));
@@ -146,7 +147,6 @@ interface Nd4jElementKernels extends ElementKernels {
         half(dX, width).assign(Activations.value(t, kind, gate).muli(d));
       }
     }
-    return dX;
   }
 
   private static long halfWidth(Array x) {

@@ -91,6 +91,11 @@ interface PlainElementKernels extends ElementKernels {
   }
 
   @Override
+  default void gatedBackwardInto(Array dX, Activation kind, Array dOut, Array x) {
+    throw new UnsupportedOperationException("plain loops make new arrays");
+  }
+
+  @Override
   default Array gatedBackward(Arena to, Activation kind, Array dOut, Array x) {
     int width = (int) x.dim(1) / 2;
     return each(
