@@ -8,6 +8,7 @@ import io.moextend.backend.Backend;
 import io.moextend.bench.KernelProfile;
 import io.moextend.bench.StepBench;
 import io.moextend.bench.StepSize;
+import io.moextend.bench.TokenRouting;
 import io.moextend.comm.device.Conversation;
 import io.moextend.comm.device.Exposure;
 import io.moextend.config.ConfigException;
@@ -19,11 +20,14 @@ import io.moextend.shard.ReplicatedOptimizer.Untouched;
 import io.moextend.shard.ZeroStage;
 import io.moextend.stage.Stage;
 import io.moextend.train.DistributedSection;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -77,6 +81,14 @@ final class BenchStepCommand implements Callable<Integer> {
   private int warmUp;
 
   @Option(
+      names = "--routing",
+      defaultValue = "router",
+      paramLabel = "router|balanced|one-expert|empty-expert",
+      description =
+          "Whom tokens go to: whom the random router chooses, all experts in turn, all tokens to the first, none to the last (default: ${DEFAULT-VALUE}).")
+  private String routing = "";
+
+  @Option(
       names = "--zero-stage",
       defaultValue = "1",
       paramLabel = "0|1|2|3",
@@ -106,29 +118,29 @@ final class BenchStepCommand implements Callable<Integer> {
     if (warmUp < 0) {
       throw new ConfigException("--warm-up", warmUp, "must not be negative");
     }
-    StepSize parsed = StepSize.parse(size);
-    Stage what = Stage.named(stage);
+    var work =
+        new StepBench.Work(
+            Stage.named(stage),
+            StepSize.parse(size),
+            backendOptions.dtype(),
+            checkpointing,
+            TokenRouting.named(routing));
     if (launch.asked(System.getenv())) {
       return OwnRanks.measure(spec, launch);
     }
     try (RankGroup group = OwnRanks.join(DistributedSection.Wire.AUTO, () -> false);
         Backend backend = backendOptions.open(group)) {
       KernelProfile kernels = profile ? new KernelProfile(backend) : null;
-      run(group, kernels == null ? backend : kernels.backend(), kernels, parsed, what);
+      run(group, kernels == null ? backend : kernels.backend(), kernels, work);
     }
     return 0;
   }
 
   private void run(
-      RankGroup group,
-      Backend backend,
-      @Nullable KernelProfile kernels,
-      StepSize parsed,
-      Stage what) {
+      RankGroup group, Backend backend, @Nullable KernelProfile kernels, StepBench.Work work) {
+    long asked = System.nanoTime();
     try (Conversation conversation = group.conversation(backend);
-        var bench =
-            new StepBench(
-                backend, what, parsed, backendOptions.dtype(), checkpointing, group.rank());
+        var bench = new StepBench(backend, work, group.rank());
         RankOptimizer ranked =
             RankOptimizer.of(
                 backend,
@@ -138,65 +150,77 @@ final class BenchStepCommand implements Callable<Integer> {
                 AdamW.PUBLISHED,
                 Untouched.ZERO_GRADIENT,
                 sharing())) {
-      var timing = new Timing(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
+      double making = (System.nanoTime() - asked) / 1e9;
+      var run = new Run(group.world(), bench, ranked.optimizer(), conversation);
       conversation.barrier("start");
       backend.memory().resetPeak(); // a random start takes more than a checkpoint that is mapped
+      var counted = new ArrayList<Timed>();
+      var losses = new ArrayList<Double>();
+      double start = 0;
       for (int i = 0; i < steps + warmUp; i++) {
-        step(i, group.world(), bench, ranked.optimizer(), conversation, timing);
+        Timed timed = run.step();
+        losses.add(timed.loss());
+        if (i == 0) {
+          start = sinceProcessStart() - making;
+        }
+        if (i >= warmUp) {
+          counted.add(timed);
+        }
       }
       double[][] peaks =
           conversation.gather(
               "memory",
               ProcessMemory.peakBytes(),
               backend.memory().peakBytes() + conversation.peakBytes());
-      List<KernelProfile.Line> table =
-          kernels == null
-              ? List.of()
-              : profiled(kernels, group.world(), bench, ranked.optimizer(), conversation);
+      String table = kernels == null ? "" : run.profile(kernels);
       group.finished();
       if (group.rank() == 0) {
-        if (kernels != null) {
-          Commands.out(spec).print(ProfileTable.of(table, Medians.of(timing.seconds())));
-        }
-        print(backend, parsed, bench, timing, peaks);
+        Commands.out(spec).print(table);
+        print(backend, work, bench, new Timing(start, counted, losses), peaks);
       }
     }
   }
 
-  /** Two steps more, to be looked at: one as it is, one that runs each product alone too. */
-  private List<KernelProfile.Line> profiled(
-      KernelProfile kernels,
-      int world,
-      StepBench bench,
-      Optimizer optimizer,
-      Conversation conversation) {
-    var untimed = new Timing(new ArrayList<>(), new ArrayList<>(), new ArrayList<>());
-    kernels.restart(false);
-    step(0, world, bench, optimizer, conversation, untimed);
-    List<KernelProfile.Line> inStep = kernels.lines();
-    kernels.restart(true);
-    step(0, world, bench, optimizer, conversation, untimed);
-    return kernels.besides(inStep);
+  private static double sinceProcessStart() {
+    return ProcessHandle.current()
+        .info()
+        .startInstant()
+        .map(from -> Duration.between(from, Instant.now()).toNanos() / 1e9)
+        .orElse(Double.NaN);
   }
 
-  /** What counted steps took; losses of all. */
-  private record Timing(List<Double> seconds, List<Exposure> exchanges, List<Double> losses) {}
+  /** One step of all ranks. */
+  private record Timed(double seconds, Exposure exchange, double loss) {}
 
-  private void step(
-      int i,
-      int world,
-      StepBench bench,
-      Optimizer optimizer,
-      Conversation conversation,
-      Timing timing) {
-    long start = System.nanoTime();
-    timing.losses().add(bench.backpropagate(optimizer.gradients(true), 1.0 / world));
-    optimizer.step(1e-4, 1);
-    double seconds = (System.nanoTime() - start) / 1e9;
-    Exposure exchange = conversation.exposure();
-    if (i >= warmUp) {
-      timing.seconds().add(seconds);
-      timing.exchanges().add(exchange);
+  /**
+   * @param start seconds from the process' start to the first step's end, without those that making
+   *     random weights took
+   * @param counted steps after the warm-up
+   * @param losses of all steps
+   */
+  private record Timing(double start, List<Timed> counted, List<Double> losses) {
+    double median(ToDoubleFunction<Timed> of) {
+      return Medians.of(counted.stream().map(of::applyAsDouble).toList());
+    }
+  }
+
+  /** What one step needs. */
+  private record Run(int world, StepBench bench, Optimizer optimizer, Conversation conversation) {
+    Timed step() {
+      long start = System.nanoTime();
+      double loss = bench.backpropagate(optimizer.gradients(true), 1.0 / world);
+      optimizer.step(1e-4, 1);
+      return new Timed((System.nanoTime() - start) / 1e9, conversation.exposure(), loss);
+    }
+
+    /** Two steps more: one as it is, one that runs each product alone too. */
+    String profile(KernelProfile kernels) {
+      kernels.restart(false);
+      double seconds = step().seconds();
+      List<KernelProfile.Line> inStep = kernels.lines();
+      kernels.restart(true);
+      step();
+      return ProfileTable.of(kernels.besides(inStep), seconds);
     }
   }
 
@@ -224,19 +248,21 @@ final class BenchStepCommand implements Callable<Integer> {
   }
 
   private void print(
-      Backend backend, StepSize parsed, StepBench bench, Timing timing, double[][] peaks) {
+      Backend backend, StepBench.Work work, StepBench bench, Timing timing, double[][] peaks) {
     int world = peaks.length;
-    double median = Medians.of(timing.seconds());
+    double median = timing.median(Timed::seconds);
     ObjectNode line = new JsonMapper().createObjectNode();
     line.put("stage", stage);
     line.put("dtype", backendOptions.dtype().toString().toLowerCase(Locale.ROOT));
-    line.put("size", parsed.toString());
+    line.put("size", work.size().toString());
+    line.put("routing", work.routing().toString());
     line.put("backend", backend.name());
     line.put("device", backend.device());
-    line.put("tokens_per_s", Medians.rounded(world * parsed.tokens() / median, 1));
+    line.put("tokens_per_s", Medians.rounded(world * work.size().tokens() / median, 1));
     line.put("step_s", Medians.rounded(median, 4));
     ArrayNode all = line.putArray("step_s_all");
-    timing.seconds().forEach(s -> all.add(Medians.rounded(s, 3)));
+    timing.counted().forEach(step -> all.add(Medians.rounded(step.seconds(), 3)));
+    line.put("first_step_s", Medians.rounded(timing.start(), 2));
     line.put("peak_bytes", ProcessMemory.peakBytes());
     line.put("zero_stage", zeroStage);
     line.put("state_bytes", stateBytes(bench, world));
@@ -247,12 +273,11 @@ final class BenchStepCommand implements Callable<Integer> {
     Arrays.stream(peaks).forEach(p -> ranks.add((long) p[1]));
     if (world > 1) {
       line.put("nproc", world);
-      double total = Medians.of(timing.exchanges().stream().map(Exposure::totalSeconds).toList());
-      double exposed =
-          Medians.of(timing.exchanges().stream().map(Exposure::exposedSeconds).toList());
+      double total = timing.median(t -> t.exchange().totalSeconds());
+      double exposed = timing.median(t -> t.exchange().exposedSeconds());
       line.put("communication_s", Medians.rounded(total, 4));
       line.put("communication_exposed_s", Medians.rounded(exposed, 4));
-      double late = Medians.of(timing.exchanges().stream().map(Exposure::lateSeconds).toList());
+      double late = timing.median(t -> t.exchange().lateSeconds());
       line.put("waited_for_late_ranks_s", Medians.rounded(late, 4));
     }
     line.put("trainable", bench.trained().stream().mapToLong(Parameter::size).sum());

@@ -9,6 +9,7 @@ import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.backend.Backend;
 import io.moextend.config.DecoderConfig;
+import io.moextend.config.FeedForwardConfig;
 import io.moextend.model.CausalLoss;
 import io.moextend.model.Decoder;
 import io.moextend.model.FreshParameters;
@@ -19,6 +20,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
+import java.util.stream.IntStream;
 
 /**
  * A random model and one batch, trained on again and again: the work of scripts/bench/hf_peer.py.
@@ -26,9 +28,17 @@ import java.util.random.RandomGeneratorFactory;
  * labelled.
  */
 public final class StepBench implements AutoCloseable {
+  /**
+   * What is timed.
+   *
+   * @param checkpointing true to run each layer again in the backward pass
+   */
+  public record Work(
+      Stage stage, StepSize size, DType dtype, boolean checkpointing, TokenRouting routing) {}
+
   private final Backend backend;
+  private final Work work;
   private final StepSize size;
-  private final boolean checkpointing;
   private final Arena arena;
   private final Decoder model;
   private final List<Parameter> trained;
@@ -42,12 +52,13 @@ public final class StepBench implements AutoCloseable {
    */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // closed with this
-  public StepBench(
-      Backend backend, Stage stage, StepSize size, DType dtype, boolean checkpointing, int rank) {
+  public StepBench(Backend backend, Work work, int rank) {
     this.backend = backend;
-    this.size = size;
-    this.checkpointing = checkpointing;
+    this.work = work;
+    this.size = work.size();
     this.arena = backend.arena("weights");
+    Stage stage = work.stage();
+    DType dtype = work.dtype();
     DecoderConfig config = size.config(stage);
     this.model =
         new Decoder(
@@ -106,10 +117,10 @@ public final class StepBench implements AutoCloseable {
               backend.ints(step, ids, ids.length),
               mask,
               new ModelInput.Images.Features(features, slots(step)),
-              List.of());
+              choices(step));
       CausalLoss.Labels labelled = CausalLoss.Labels.of(backend, step, labels, size.sequence());
       Decoder.Output output =
-          model.forward(tape, input, labelled.rows(), checkpointing, Watch.NONE);
+          model.forward(tape, input, labelled.rows(), work.checkpointing(), Watch.NONE);
       CausalLoss.Terms terms = loss.of(tape, model, output, labelled, mask.reshape(size.tokens()));
       Array d = step.allocate(terms.total().data().dtype(), 1);
       backend.fillInto(d, scale);
@@ -118,6 +129,22 @@ public final class StepBench implements AutoCloseable {
       model.residency().finish();
       return value;
     }
+  }
+
+  /** Of each layer's tokens; none where the routers choose. */
+  private List<Array> choices(Arena step) {
+    if (work.routing() == TokenRouting.ROUTER) {
+      return List.of();
+    }
+    var experts = (FeedForwardConfig.Experts) model.config().feedForward();
+    return IntStream.range(0, size.layers())
+        .mapToObj(
+            layer -> {
+              int k = experts.topK();
+              int[] chosen = work.routing().choices(size.tokens(), k, experts.countIn(layer));
+              return backend.ints(step, chosen, size.tokens(), k);
+            })
+        .toList();
   }
 
   private Array slots(Arena step) {
