@@ -218,10 +218,7 @@ public final class Tape {
     arena.free(gradient);
   }
 
-  /**
-   * True in a backward that is the last to read {@code saved}, whose memory it may write its result
-   * to.
-   */
+  /** True in a backward that reads {@code saved} last and may write its result to its place. */
   public boolean lastReads(Array saved) {
     return ledger.isLastOf(saved);
   }
