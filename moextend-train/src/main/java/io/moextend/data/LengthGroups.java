@@ -34,10 +34,14 @@ public record LengthGroups(int[] lengths, int rows, int parts) {
     }
   }
 
-  int[] order(Shuffle shuffle) {
+  /**
+   * @param epoch its samples follow those of the epochs before without a gap: it begins with as
+   *     many of the rest as their last step is short of, so that its own steps are whole
+   */
+  int[] order(Shuffle shuffle, long epoch) {
     int step = rows * parts;
     List<int[]> steps = new ArrayList<>();
-    IntStream.Builder rest = IntStream.builder();
+    IntStream.Builder alone = IntStream.builder();
     for (boolean pictured : new boolean[] {true, false}) {
       int[] kind =
           IntStream.range(0, lengths.length).filter(i -> lengths[i] > 0 == pictured).toArray();
@@ -46,14 +50,30 @@ public record LengthGroups(int[] lengths, int rows, int parts) {
       for (int at = 0; at < whole; at += step) {
         steps.add(dealt(Arrays.copyOfRange(kind, at, at + step)));
       }
-      Arrays.stream(kind, whole, kind.length).forEach(rest::add);
+      Arrays.stream(kind, whole, kind.length).forEach(alone::add);
     }
     int[] turn = IntStream.range(0, steps.size()).toArray();
     shuffle.apply(turn);
+    int[] rest = alone.build().toArray();
+    int missing = missing(epoch, step);
+    int whole = turn.length;
+    if (rest.length < missing && whole > 0) {
+      whole--;
+      rest = IntStream.concat(Arrays.stream(rest), Arrays.stream(steps.get(turn[whole]))).toArray();
+    }
+    Arrays.sort(rest);
+    IntStream own = Arrays.stream(turn, 0, whole).flatMap(i -> Arrays.stream(steps.get(i)));
+    int first = Math.min(missing, rest.length);
     return IntStream.concat(
-            Arrays.stream(turn).boxed().flatMapToInt(i -> Arrays.stream(steps.get(i))),
-            rest.build().sorted())
+            IntStream.concat(Arrays.stream(rest, 0, first), own),
+            Arrays.stream(rest, first, rest.length))
         .toArray();
+  }
+
+  /** Samples that the last step of the epochs before lacks. */
+  private int missing(long epoch, int step) {
+    long begun = epoch % step * (lengths.length % step) % step;
+    return (int) ((step - begun) % step);
   }
 
   /** A step's samples, micro-batch after micro-batch; each in turn goes to the shortest so far. */

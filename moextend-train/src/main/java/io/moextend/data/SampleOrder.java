@@ -72,7 +72,7 @@ public record SampleOrder(int size, long seed, Arrangement arrangement) {
         Shuffle.of(seed, epoch).apply(order);
         yield order;
       }
-      case Arrangement.Grouped(LengthGroups groups) -> groups.order(Shuffle.of(seed, epoch));
+      case Arrangement.Grouped(LengthGroups groups) -> groups.order(Shuffle.of(seed, epoch), epoch);
     };
   }
 }

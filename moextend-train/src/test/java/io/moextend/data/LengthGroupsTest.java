@@ -59,6 +59,30 @@ class LengthGroupsTest {
     assertThat(kinds).containsExactlyInAnyOrder(true, false);
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {100, 101, 107, 96, 7})
+  void laterEpochsBeginWhereAStepBegins(int size) {
+    int[] lengths = lengths(size, size);
+    int step = 12;
+    SampleOrder order = order(lengths, 3, 4, 42);
+    List<Integer> line = new ArrayList<>();
+    for (int epoch = 0; epoch < 5; epoch++) {
+      int[] own = order.epoch(epoch);
+      assertThat(own).containsExactlyInAnyOrder(IntStream.range(0, size).toArray());
+      Arrays.stream(own).forEach(line::add);
+    }
+    int whole = 0;
+    for (int at = 0; at + step <= line.size(); at += step) {
+      int[] words = line.subList(at, at + step).stream().mapToInt(i -> lengths[i]).toArray();
+      boolean alike = Arrays.stream(words).map(Integer::signum).distinct().count() == 1;
+      whole += alike && Arrays.equals(words, dealt(words, 3, 4)) ? 1 : 0;
+    }
+    int pictured = (int) Arrays.stream(lengths).filter(length -> length > 0).count();
+    // an epoch takes at most one of its steps apart to fill the last of the epoch before
+    int kept = pictured / step + (size - pictured) / step - 1;
+    assertThat(whole).isGreaterThanOrEqualTo(5 * kept);
+  }
+
   /** The rule once more: the longest left goes to the part with the fewest words that has room. */
   private static int[] dealt(int[] words, int rows, int parts) {
     List<Integer> left = new ArrayList<>(Arrays.stream(words).boxed().toList());
