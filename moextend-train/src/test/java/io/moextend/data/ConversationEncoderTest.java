@@ -9,15 +9,20 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.moextend.Golden;
 import io.moextend.text.EncodedText;
 import io.moextend.text.ImagePlaces;
 import io.moextend.text.ImageSpan;
+import io.moextend.text.SegmentPrefix;
 import io.moextend.text.Tokenizer;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 
 class ConversationEncoderTest {
   private static final String LONG_TALK =
@@ -180,6 +185,32 @@ class ConversationEncoderTest {
       assertThatThrownBy(
               () -> encoder(tokenizer, ConversationTemplate.LLAMA3, 500, OverLength.REJECT))
           .hasMessageStartingWith("conversation template llama3: nothing says what is learnt");
+    }
+  }
+
+  @Test
+  void llamaEndsAndPadsWithTheSignOfItsTemplate(@TempDir Path folder) throws IOException {
+    Path from = Golden.path("moiie/tokenizers/tok_llama3");
+    Files.copy(from.resolve("tokenizer.json"), folder.resolve("tokenizer.json"));
+    Files.writeString(
+        folder.resolve("tokenizer_config.json"),
+        Files.readString(from.resolve("tokenizer_config.json"))
+            .replace("\"eos_token\": \"<|end_of_text|>\"", "\"eos_token\": \"<|eot_id|>\""));
+    Sample sample = sample(json("train.json").get(1));
+    try (Tokenizer base = tokenizer("tok_llama3");
+        Tokenizer instruct = Tokenizer.open(folder, SegmentPrefix.AS_FILE)) {
+      assertThat(List.of(base.eos(), instruct.eos())).containsExactly(401, 404);
+      ConversationEncoder encoder =
+          encoder(instruct, ConversationTemplate.LLAMA, 500, OverLength.REJECT);
+      assertThat(List.of(encoder.end(), encoder.pad())).containsExactly(401, 401);
+      EncodedSample row = encoder.encode(sample).orElseThrow();
+      assertThat(row.doubt()).isEmpty();
+      assertThat(row.labels())
+          .isEqualTo(
+              encoder(base, ConversationTemplate.LLAMA, 500, OverLength.REJECT)
+                  .encode(sample)
+                  .orElseThrow()
+                  .labels());
     }
   }
 
