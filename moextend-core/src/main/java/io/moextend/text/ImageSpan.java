@@ -1,8 +1,9 @@
 package io.moextend.text;
 
 /**
- * Where one image stands in a row of ids: {@code <image>} at {@code firstSlot - 1}, then the slots
- * that its features overwrite, then {@code </image>}.
+ * Where one image stands in a row of ids: the slots that its features overwrite. {@link
+ * ImageTokens} puts {@code <image>} before them and {@code </image>} behind; {@link ImagePlaces}
+ * puts nothing.
  *
  * @param firstSlot position of the first slot
  * @param slots how many, one per patch
@@ -10,19 +11,19 @@ package io.moextend.text;
  */
 public record ImageSpan(int firstSlot, int slots, String path) {
   public ImageSpan {
-    if (firstSlot < 1 || slots < 1) {
+    if (firstSlot < 0 || slots < 1) {
       throw new IllegalArgumentException(
-          "an image span needs <image> before at least one slot: firstSlot=%d slots=%d"
+          "an image span needs at least one slot from 0 on: firstSlot=%d slots=%d"
               .formatted(firstSlot, slots));
     }
   }
 
-  /** Position of {@code <image>}. */
+  /** Position of {@code <image>}, where the model writes it. */
   public int start() {
     return firstSlot - 1;
   }
 
-  /** Position of {@code </image>}. */
+  /** Position behind the last slot: of {@code </image>}, where the model writes it. */
   public int end() {
     return firstSlot + slots;
   }

@@ -33,7 +33,9 @@ public final class Tokenizer implements AutoCloseable {
   private final int bos;
   private final int eos;
   private final int pad;
+  private final boolean namesPad;
   private final int unk;
+  private final TokenFrame frame;
 
   private Tokenizer(TokenizerFile source, SegmentPrefix prefix, HuggingFaceTokenizer pieces) {
     this.file = source.file();
@@ -45,8 +47,11 @@ public final class Tokenizer implements AutoCloseable {
     this.eos = required(source, "eos_token", "</s>");
     this.bos = orElse(source.special("bos_token", "<s>"), -1);
     // who has no padding token pads with the end, as the original does
-    this.pad = orElse(source.special("pad_token", "</s>"), eos);
+    Integer filler = source.special("pad_token", "</s>");
+    this.pad = orElse(filler, eos);
+    this.namesPad = filler != null;
     this.unk = orElse(source.special("unk_token", "<unk>"), -1);
+    this.frame = source.frame();
   }
 
   /**
@@ -199,7 +204,8 @@ public final class Tokenizer implements AutoCloseable {
 
   private void split(String words, List<Segment> out) {
     int from = 0;
-    if (addedPattern != null) {
+    // as the file says means that the library finds them, with the spaces that they take along
+    if (addedPattern != null && prefix != SegmentPrefix.AS_FILE) {
       Matcher found = addedPattern.matcher(words);
       while (found.find()) {
         addWords(words.substring(from, found.start()), out);
@@ -242,6 +248,20 @@ public final class Tokenizer implements AutoCloseable {
   /** Filler behind the end of a row; the end token itself where the model names none. */
   public int pad() {
     return pad;
+  }
+
+  /** Whether the model names a padding token of its own. */
+  public boolean namesPad() {
+    return namesPad;
+  }
+
+  /**
+   * What the model's own tokenizer puts in front of every text: nothing or {@link #bos}.
+   *
+   * @throws TextException if it adds anything else; no model known here does
+   */
+  public int[] start() {
+    return frame.start(file, bos);
   }
 
   /** -1 where the model has none. */

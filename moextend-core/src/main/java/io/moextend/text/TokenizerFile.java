@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
@@ -102,6 +103,21 @@ final class TokenizerFile {
                   .formatted(file, type, prefix)
               + " to it; use as-file");
     }
+  }
+
+  /**
+   * What Hugging Face puts around every text. Its Llama tokenizers go by "add_bos_token" (absent:
+   * true) and "add_eos_token" (absent: false) of the config, whatever tokenizer.json holds.
+   */
+  TokenFrame frame() {
+    if (config == null || !config.path("tokenizer_class").asText("").startsWith("Llama")) {
+      return TokenFrame.of(json.path("post_processor"));
+    }
+    Integer start = special("bos_token", "<s>");
+    Integer end = special("eos_token", "</s>");
+    boolean starts = start != null && config.path("add_bos_token").asBoolean(true);
+    boolean ends = end != null && config.path("add_eos_token").asBoolean(false);
+    return new TokenFrame(starts ? List.of(start) : List.of(), ends ? List.of(end) : List.of(), "");
   }
 
   /** Added tokens by their text. */

@@ -1,5 +1,6 @@
 package io.moextend.data;
 
+import io.moextend.text.TokenTypes;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -33,7 +34,8 @@ public record Batch(
   /**
    * One image of a batch.
    *
-   * @param firstSlot position in the row of its first patch; {@code <image>} is one before
+   * @param firstSlot position in the row of its first patch; where the model writes {@code
+   *     <image>}, it is one before
    * @param slots number of patches
    * @param sha256 of the file's bytes, in hex
    */
@@ -53,6 +55,11 @@ public record Batch(
           "%d images of [3, %d, %d] with %d pixels"
               .formatted(images.size(), imageSize, imageSize, pixels.length));
     }
+  }
+
+  /** Which tokens are image patches, as routers by modality want to know. */
+  public TokenTypes tokenTypes() {
+    return TokenTypes.of(rows, length, imagePositions());
   }
 
   /** Of the rows · length positions, those that image patches overwrite, image after image. */

@@ -12,10 +12,11 @@ import java.util.List;
  * @param mask [length], 0 where the id is the padding id: so too at the closing {@code </s>} of a
  *     tokenizer that pads with it, as in the original
  * @param spans its images, in order
+ * @param doubt why nothing of it is learnt although nothing forbids it; empty where all is well
  */
 @SuppressWarnings("ArrayRecordComponent") // compared nowhere; handed over, not shared
 public record EncodedSample(
-    Sample sample, int[] ids, int[] labels, byte[] mask, List<ImageSpan> spans) {
+    Sample sample, int[] ids, int[] labels, byte[] mask, List<ImageSpan> spans, String doubt) {
   /** Label of a position that is not learnt. */
   public static final int IGNORED = -100;
 
@@ -25,6 +26,11 @@ public record EncodedSample(
       throw new IllegalArgumentException(
           "%d ids, %d labels, %d mask".formatted(ids.length, labels.length, mask.length));
     }
+  }
+
+  /** A row without a doubt. */
+  public EncodedSample(Sample sample, int[] ids, int[] labels, byte[] mask, List<ImageSpan> spans) {
+    this(sample, ids, labels, mask, spans, "");
   }
 
   public int length() {

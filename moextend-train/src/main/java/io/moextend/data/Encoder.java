@@ -21,7 +21,8 @@ import java.util.Optional;
  *     preprocess()
  */
 public record Encoder(
-    ImageTokens images, ChatTemplate template, int maxLength, OverLength overLength) {
+    ImageTokens images, ChatTemplate template, int maxLength, OverLength overLength)
+    implements RowEncoder {
   public Encoder {
     if (maxLength < 2) {
       throw new DataException("max length=%d: must be at least 2".formatted(maxLength));
@@ -32,10 +33,16 @@ public record Encoder(
     }
   }
 
+  @Override
+  public int pad() {
+    return images.tokenizer().pad();
+  }
+
   /**
    * @return empty where the sample is too long and such are left out
    * @throws DataException if it is too long, or a cut would go through an image
    */
+  @Override
   public Optional<EncodedSample> encode(Sample sample) {
     EncodedSample row = whole(sample);
     if (row.length() <= maxLength) {
@@ -44,13 +51,7 @@ public record Encoder(
     return switch (overLength) {
       case SKIP -> Optional.empty();
       case TRUNCATE -> Optional.of(cut(row));
-      case REJECT ->
-          throw DataException.at(
-              sample.where(),
-              ("it has %d ids and max length is %d; shorten it, raise max length, or set over"
-                      + " length to truncate or skip")
-                  .formatted(row.length(), maxLength),
-              null);
+      case REJECT -> throw OverLength.rejected(sample, row.length(), maxLength);
     };
   }
 

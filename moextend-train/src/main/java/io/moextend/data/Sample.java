@@ -1,5 +1,6 @@
 package io.moextend.data;
 
+import io.moextend.text.ImagePlaces;
 import io.moextend.text.Part;
 import java.util.ArrayList;
 import java.util.List;
@@ -10,7 +11,7 @@ import java.util.List;
  * @param file it came from
  * @param number in that file, from 1
  * @param id its own name; empty where it has none
- * @param turns the first is the user's
+ * @param turns the first is the user's, or with {@link KeptTurns#ALL_BEHIND_AN_ANSWER} the second
  */
 public record Sample(String file, long number, String id, List<Turn> turns) {
   /** Who speaks. */
@@ -25,6 +26,18 @@ public record Sample(String file, long number, String id, List<Turn> turns) {
   public record Turn(Role role, List<Part> parts) {
     public Turn {
       parts = List.copyOf(parts);
+    }
+
+    /** Its words, with {@code <image>} at the places of images. */
+    public String text() {
+      StringBuilder text = new StringBuilder();
+      for (Part part : parts) {
+        switch (part) {
+          case Part.Words(String words) -> text.append(words);
+          case Part.Image _ -> text.append(ImagePlaces.MARK);
+        }
+      }
+      return text.toString();
     }
 
     /** Paths of its images, in order, as the dataset writes them. */
@@ -47,9 +60,10 @@ public record Sample(String file, long number, String id, List<Turn> turns) {
       throw DataException.at(
           where, "it has no turns; give \"conversations\" at least one, or take it out", null);
     }
-    if (turns.getFirst().role() != Role.USER) {
+    boolean led = turns.size() > 1 && turns.get(1).role() == Role.USER;
+    if (turns.getFirst().role() != Role.USER && !led) {
       throw DataException.at(
-          where, "its first turn is the assistant's; begin with the user's", null);
+          where, "it has no question behind the assistant's; begin with the user's", null);
     }
     for (Turn turn : turns) {
       if (turn.role() == Role.ASSISTANT && !turn.images().isEmpty()) {
@@ -66,6 +80,20 @@ public record Sample(String file, long number, String id, List<Turn> turns) {
 
   static String where(String file, long number, String id) {
     return "%s: sample %d%s".formatted(file, number, id.isEmpty() ? "" : " (id " + id + ")");
+  }
+
+  /** The turns without an answer that no question led to. */
+  public List<Turn> fromFirstQuestion() {
+    return turns.getFirst().role() == Role.USER ? turns : turns.subList(1, turns.size());
+  }
+
+  /**
+   * Words of all turns, set apart by white space and {@code <image>} counted as written: positive
+   * of a sample with images, negative of one without.
+   */
+  public int modalityLength() {
+    int words = turns.stream().mapToInt(turn -> PythonText.words(turn.text())).sum();
+    return images().isEmpty() ? -Math.max(1, words) : words;
   }
 
   /** Paths of all images, in order, as the dataset writes them. */

@@ -42,7 +42,10 @@ final class SampleFormat {
     }
     List<String> files = files();
     List<Turn> turns = files.isEmpty() ? named(conversations) : placed(conversations, files);
-    int count = kept == KeptTurns.ALL ? turns.size() : Math.min(2, turns.size());
+    int count = kept == KeptTurns.FIRST_ONLY ? Math.min(2, turns.size()) : turns.size();
+    if (kept != KeptTurns.ALL_BEHIND_AN_ANSWER && turns.getFirst().role() != Role.USER) {
+      throw wrong("its first turn is the assistant's; begin with the user's");
+    }
     return new Sample(file, number, id, turns.subList(0, count));
   }
 

@@ -1,13 +1,26 @@
 package io.moextend.data;
 
+import java.util.stream.IntStream;
+
 /**
- * The order in which a run sees its samples: each epoch all of them, shuffled by seed and epoch
+ * The order in which a run sees its samples: each epoch all of them, arranged by seed and epoch
  * alone, so that a run continues anywhere as if it had never stopped.
  *
  * @param size number of samples
- * @param shuffled false to keep the file's order
  */
-public record SampleOrder(int size, long seed, boolean shuffled) {
+public record SampleOrder(int size, long seed, Arrangement arrangement) {
+  /** What an epoch does with the file's order. */
+  public sealed interface Arrangement {
+    /** It is kept. */
+    record AsWritten() implements Arrangement {}
+
+    /** Every order is as likely. */
+    record Shuffled() implements Arrangement {}
+
+    /** Samples that are alike share a step. */
+    record Grouped(LengthGroups groups) implements Arrangement {}
+  }
+
   /**
    * Where a run stands in the samples of all ranks.
    *
@@ -28,6 +41,18 @@ public record SampleOrder(int size, long seed, boolean shuffled) {
     if (size < 1) {
       throw new DataException("there are no samples to order; is the dataset empty?");
     }
+    if (arrangement instanceof Arrangement.Grouped(LengthGroups groups)
+        && groups.lengths().length != size) {
+      throw new IllegalArgumentException(
+          "%d samples and the lengths of %d".formatted(size, groups.lengths().length));
+    }
+  }
+
+  /**
+   * @param shuffled false to keep the file's order
+   */
+  public SampleOrder(int size, long seed, boolean shuffled) {
+    this(size, seed, shuffled ? new Arrangement.Shuffled() : new Arrangement.AsWritten());
   }
 
   /**
@@ -40,27 +65,14 @@ public record SampleOrder(int size, long seed, boolean shuffled) {
 
   /** All indexes of one epoch. */
   public int[] epoch(long epoch) {
-    int[] order = new int[size];
-    for (int i = 0; i < size; i++) {
-      order[i] = i;
-    }
-    if (shuffled) {
-      // SplitMix64 written out: the order must not change with the Java version
-      long state = mix(seed) ^ mix(~epoch);
-      for (int i = size - 1; i > 0; i--) {
-        state += 0x9e3779b97f4a7c15L;
-        int j = (int) Math.unsignedMultiplyHigh(mix(state), i + 1L);
-        int swapped = order[i];
-        order[i] = order[j];
-        order[j] = swapped;
+    return switch (arrangement) {
+      case Arrangement.AsWritten() -> IntStream.range(0, size).toArray();
+      case Arrangement.Shuffled() -> {
+        int[] order = IntStream.range(0, size).toArray();
+        Shuffle.of(seed, epoch).apply(order);
+        yield order;
       }
-    }
-    return order;
-  }
-
-  private static long mix(long z) {
-    long a = (z ^ (z >>> 30)) * 0xbf58476d1ce4e5b9L;
-    long b = (a ^ (a >>> 27)) * 0x94d049bb133111ebL;
-    return b ^ (b >>> 31);
+      case Arrangement.Grouped(LengthGroups groups) -> groups.order(Shuffle.of(seed, epoch), epoch);
+    };
   }
 }

@@ -7,12 +7,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.RandomAccess;
-import java.util.concurrent.ConcurrentSkipListMap;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.LongConsumer;
 import java.util.stream.IntStream;
-import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,25 +19,23 @@ import org.jspecify.annotations.Nullable;
  * threads may make batches; the files stay the caller's to close.
  */
 public final class TrainingSet {
-  private static final int PROGRESS_EVERY = 1000;
-
   private final List<SampleFile> files;
-  private final Encoder encoder;
+  private final RowEncoder encoder;
   private final Pictures pictures;
   private final Collator collator;
-  private final long[] usable; // file · 2^32 + index in it
+  private final Fitting fitting;
 
   private TrainingSet(
       List<SampleFile> files,
-      Encoder encoder,
+      RowEncoder encoder,
       Pictures pictures,
       Collator collator,
-      long[] usable) {
+      Fitting fitting) {
     this.files = files;
     this.encoder = encoder;
     this.pictures = pictures;
     this.collator = collator;
-    this.usable = usable;
+    this.fitting = fitting;
   }
 
   /**
@@ -50,7 +46,7 @@ public final class TrainingSet {
    */
   public static TrainingSet of(
       List<SampleFile> files,
-      Encoder encoder,
+      RowEncoder encoder,
       ImageRoot images,
       ImageDecoder decoder,
       ClipPreprocessing preprocessing,
@@ -62,55 +58,15 @@ public final class TrainingSet {
               .formatted(fixedLength, encoder.maxLength()));
     }
     List<SampleFile> read = List.copyOf(files);
-    long[] usable = fitting(read, encoder, progress);
-    if (usable.length == 0) {
+    Fitting fitting = Fitting.of(read, encoder, progress);
+    if (fitting.size() == 0) {
       throw new DataException(
           "all %d samples are longer than max length %d; raise it"
               .formatted(total(read), encoder.maxLength()));
     }
-    int pad = encoder.images().tokenizer().pad();
-    Collator collator = new Collator(pad, fixedLength, preprocessing.size());
+    Collator collator = new Collator(encoder.pad(), fixedLength, preprocessing.size());
     return new TrainingSet(
-        read, encoder, new Pictures(images, decoder, preprocessing), collator, usable);
-  }
-
-  /** Looks at every sample, and names the first wrong one however the threads ran. */
-  private static long[] fitting(List<SampleFile> files, Encoder encoder, LongConsumer progress) {
-    AtomicLong seen = new AtomicLong();
-    ConcurrentSkipListMap<Long, DataException> wrong = new ConcurrentSkipListMap<>();
-    long[] usable =
-        IntStream.range(0, files.size())
-            .boxed()
-            .flatMapToLong(
-                f -> LongStream.range(0, files.get(f).size()).map(i -> ((long) f << 32) + i))
-            .parallel()
-            .filter(
-                place -> {
-                  long count = seen.incrementAndGet();
-                  if (count % PROGRESS_EVERY == 0) {
-                    progress.accept(count);
-                  }
-                  try {
-                    return encoder.encode(sample(files, place)).isPresent();
-                  } catch (DataException e) {
-                    wrong.put(place, e);
-                    return false;
-                  }
-                })
-            .toArray();
-    if (!wrong.isEmpty()) {
-      DataException first = wrong.firstEntry().getValue();
-      int more = wrong.size() - 1;
-      throw more == 0
-          ? first
-          : new DataException(
-              "%s (and %d samples more are wrong)".formatted(first.getMessage(), more), first);
-    }
-    return usable;
-  }
-
-  private static Sample sample(List<SampleFile> files, long place) {
-    return files.get((int) (place >>> 32)).read((int) place);
+        read, encoder, new Pictures(images, decoder, preprocessing), collator, fitting);
   }
 
   private static long total(List<SampleFile> files) {
@@ -131,38 +87,58 @@ public final class TrainingSet {
     if (share <= 0) {
       return new Split(this, null);
     }
-    int kept = (int) Math.max(1, Math.round(share * usable.length));
-    if (kept >= usable.length) {
+    int kept = (int) Math.max(1, Math.round(share * size()));
+    if (kept >= size()) {
       throw new DataException(
           "an evaluation share of %s leaves none of %d samples to train on; take less"
-              .formatted(share, usable.length));
+              .formatted(share, size()));
     }
-    int[] drawn = new SampleOrder(usable.length, seed, true).epoch(Long.MAX_VALUE);
+    int[] drawn = new SampleOrder(size(), seed, true).epoch(Long.MAX_VALUE);
     return new Split(
         part(Arrays.copyOfRange(drawn, kept, drawn.length)), part(Arrays.copyOf(drawn, kept)));
   }
 
   private TrainingSet part(int[] indexes) {
-    Arrays.sort(indexes);
-    long[] places = Arrays.stream(indexes).mapToLong(i -> usable[i]).toArray();
-    return new TrainingSet(files, encoder, pictures, collator, places);
+    return new TrainingSet(files, encoder, pictures, collator, fitting.part(indexes));
   }
 
   /** Samples that can be trained on. */
   public int size() {
-    return usable.length;
+    return fitting.size();
   }
 
   /** Samples left out because they are too long. */
   public int skipped() {
-    return Math.toIntExact(total(files) - usable.length);
+    return Math.toIntExact(total(files) - size());
+  }
+
+  /** Samples of which nothing is learnt because their rounds do not add up; they stay in. */
+  public int doubtful() {
+    return fitting.doubtful().length;
+  }
+
+  /** The first of them, and why; empty where there are none. */
+  public Optional<String> firstDoubt() {
+    if (doubtful() == 0) {
+      return Optional.empty();
+    }
+    EncodedSample first = encoded(fitting.doubtful()[0]);
+    return Optional.of(first.sample().where() + ": " + first.doubt());
+  }
+
+  /** {@link Sample#modalityLength} of every sample, for {@link LengthGroups}; reads the files. */
+  public int[] modalityLengths() {
+    return IntStream.range(0, size())
+        .parallel()
+        .map(i -> fitting.sample(files, i).modalityLength())
+        .toArray();
   }
 
   /**
    * @param index among the usable samples, from 0
    */
   public EncodedSample encoded(int index) {
-    Sample sample = sample(files, usable[index]);
+    Sample sample = fitting.sample(files, index);
     return encoder
         .encode(sample)
         .orElseThrow(() -> new IllegalStateException(sample.where() + " fitted before"));

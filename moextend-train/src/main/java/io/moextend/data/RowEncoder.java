@@ -1,0 +1,18 @@
+package io.moextend.data;
+
+import java.util.Optional;
+
+/** Samples to rows of ids and labels. Any number of threads may encode. */
+public sealed interface RowEncoder permits Encoder, ConversationEncoder {
+  /**
+   * @return empty where the sample is too long and such are left out
+   * @throws DataException if it cannot be a row; names the sample
+   */
+  Optional<EncodedSample> encode(Sample sample);
+
+  /** Ids of the longest row. */
+  int maxLength();
+
+  /** Id of the filler behind a row's end. */
+  int pad();
+}
