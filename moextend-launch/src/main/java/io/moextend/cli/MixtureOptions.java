@@ -185,12 +185,13 @@ final class MixtureOptions {
    * @param architecture not dense
    */
   Mixture mixture(Architecture architecture) {
-    var vision = new Balance(visionBalance, visionLogits);
-    var text = new Balance(textBalance, textLogits);
+    var vision = Balance.of("--vision-balance", visionBalance, visionLogits);
+    var text = Balance.of("--text-balance", textBalance, textLogits);
     return switch (architecture) {
       case DENSE -> throw new IllegalStateException("a dense model has no experts");
       case MOIIE -> new Mixture.Moiie(numExperts, topK, vision, text);
-      case VANILLA_MOE -> new Mixture.Vanilla(numExperts, topK, new Balance(balance, logits));
+      case VANILLA_MOE ->
+          new Mixture.Vanilla(numExperts, topK, Balance.of("--balance", balance, logits));
       case MODALITY_MOE -> new Mixture.Modality();
       case ROUTED_MODALITY_MOE ->
           new Mixture.Routed(visionExperts, textExperts, topK, vision, text);

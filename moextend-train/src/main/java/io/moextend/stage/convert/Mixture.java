@@ -175,11 +175,20 @@ public sealed interface Mixture {
    */
   record Balance(double coefficient, boolean logits) {
     public Balance {
+      require("balance coefficient", coefficient);
+    }
+
+    /**
+     * @param option that gave the coefficient, for the message
+     */
+    public static Balance of(String option, double coefficient, boolean logits) {
+      require(option, coefficient);
+      return new Balance(coefficient, logits);
+    }
+
+    private static void require(String where, double coefficient) {
       if (!(coefficient >= 0) || Double.isInfinite(coefficient)) {
-        throw new ConfigException(
-            "a balance coefficient (--balance, --vision-balance, --text-balance)",
-            coefficient,
-            "give a number of at least 0, such as 0.001");
+        throw new ConfigException(where, coefficient, "give a number of at least 0, such as 0.001");
       }
     }
   }
