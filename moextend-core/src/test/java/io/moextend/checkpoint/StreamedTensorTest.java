@@ -88,8 +88,7 @@ class StreamedTensorTest {
       DeltaCheckpoint.write(
           Files.createDirectory(folder.resolve("delta")),
           Fingerprint.of(below),
-          List.of(
-              TensorStream.of(TensorData.of("model.norm.weight", new long[] {16}, norm))));
+          List.of(TensorStream.of(TensorData.of("model.norm.weight", new long[] {16}, norm))));
     }
     try (var merged = CheckpointFolder.open(folder.resolve("delta"), base)) {
       for (String name : merged.names()) {
