@@ -171,6 +171,16 @@ class ConvertedFolderTest {
   }
 
   @Test
+  void fieldsThatThePublishedConverterLeftEmptyHaveTheirClassesDefaults() throws IOException {
+    Path moiie = convert("moiie", "src_phi3").folder();
+    ObjectNode config = Converted.config(moiie);
+    config.putNull("num_experts").putNull("num_experts_per_tok").putNull("moe_layers");
+    Converted.JSON.writeValue(moiie.resolve("config.json").toFile(), config);
+    assertThat(Converted.by("dense", moiie, folder.resolve("back"), "--expert", 3).tensors())
+        .isEqualTo(new Converted(Converted.golden("src_phi3")).tensors());
+  }
+
+  @Test
   void towersAndProjectorsAreNoFeedForwardNetworksOfTheDecoder() throws IOException {
     Path source = Converted.source("src_phi3", folder.resolve("source"));
     List<String> others =

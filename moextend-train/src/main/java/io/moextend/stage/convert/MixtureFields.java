@@ -55,7 +55,7 @@ final class MixtureFields {
    * @throws ConfigException where the list names no layers of this model
    */
   static SortedSet<Integer> layers(SourceModel source) {
-    JsonNode list = source.config().path(LAYERS);
+    JsonNode list = source.field(LAYERS);
     if (list.isMissingNode()) {
       return LayerChoice.odd(source.layers());
     }

@@ -1,6 +1,7 @@
 package io.moextend.stage.convert;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.MissingNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.moextend.checkpoint.CheckpointException;
 import io.moextend.checkpoint.TensorStream;
@@ -80,9 +81,15 @@ public final class SourceModel {
     return count("hidden_size");
   }
 
+  /** A field of config.json; null counts as missing, as in Hugging Face's own reader. */
+  JsonNode field(String name) {
+    JsonNode value = config.path(name);
+    return value.isNull() ? MissingNode.getInstance() : value;
+  }
+
   /** A whole number of config.json, at least 1. */
   int count(String field) {
-    JsonNode value = config.path(field);
+    JsonNode value = field(field);
     if (!value.isInt() || value.intValue() < 1) {
       throw new ConfigException(
           file + ": " + field,
@@ -93,12 +100,12 @@ public final class SourceModel {
   }
 
   int count(String field, int ifAbsent) {
-    return config.path(field).isMissingNode() ? ifAbsent : count(field);
+    return field(field).isMissingNode() ? ifAbsent : count(field);
   }
 
   /** Standard deviation that fresh matrices of this model are drawn with. */
   double initializerRange() {
-    JsonNode value = config.path("initializer_range");
+    JsonNode value = field("initializer_range");
     if (value.isMissingNode()) {
       return 0.02;
     }
