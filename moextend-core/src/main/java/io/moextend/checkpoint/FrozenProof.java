@@ -39,6 +39,16 @@ public record FrozenProof(int formatVersion, SortedMap<String, Print> tensors) {
           Arrays.stream(tensor.shape()).boxed().toList(),
           Sha256.of(tensor.bytes()));
     }
+
+    /**
+     * Reads the tensor's bytes once.
+     *
+     * @throws CheckpointException where they cannot be read
+     */
+    public static Print of(TensorStream tensor) {
+      return new Print(
+          tensor.dtype(), Arrays.stream(tensor.shape()).boxed().toList(), Sha256.of(tensor));
+    }
   }
 
   /** What can have become of a tensor. */

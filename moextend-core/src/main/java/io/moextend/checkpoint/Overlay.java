@@ -60,6 +60,11 @@ public final class Overlay implements WeightSource {
   }
 
   @Override
+  public TensorStream stream(String name) {
+    return delta.names().contains(name) ? delta.stream(name) : base.stream(name);
+  }
+
+  @Override
   public String origin() {
     return base.origin() + " + " + delta.origin();
   }

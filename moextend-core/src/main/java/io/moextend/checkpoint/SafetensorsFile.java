@@ -22,12 +22,15 @@ public final class SafetensorsFile implements WeightSource {
   private final Path path;
   private final Arena arena;
   private final SafetensorsHeader header;
+  private final long dataStart;
   private final MemorySegment data;
 
-  private SafetensorsFile(Path path, Arena arena, SafetensorsHeader header, MemorySegment data) {
+  private SafetensorsFile(
+      Path path, Arena arena, SafetensorsHeader header, long dataStart, MemorySegment data) {
     this.path = path;
     this.arena = arena;
     this.header = header;
+    this.dataStart = dataStart;
     this.data = data;
   }
 
@@ -44,7 +47,7 @@ public final class SafetensorsFile implements WeightSource {
       var header = SafetensorsHeaderReader.read(path, json);
       var data = mapped.asSlice(dataStart);
       header.checkTiling(path, data.byteSize());
-      return new SafetensorsFile(path, arena, header, data);
+      return new SafetensorsFile(path, arena, header, dataStart, data);
     } catch (IOException e) {
       arena.close();
       throw new CheckpointException(path + ": cannot be read (" + e + ")", e);
@@ -95,15 +98,31 @@ public final class SafetensorsFile implements WeightSource {
 
   @Override
   public TensorData tensor(String name) {
-    var entry = header.entries().get(name);
-    if (entry == null) {
-      throw CheckpointException.ofTensor(path, name, "is not in this file");
-    }
+    var entry = entry(name);
     return new TensorData(
         name,
         entry.dtype(),
         entry.shape().clone(),
         data.asSlice(entry.begin(), entry.end() - entry.begin()));
+  }
+
+  /** Read from the file again instead of from the mapping, whose pages would count as memory. */
+  @Override
+  public TensorStream stream(String name) {
+    var entry = entry(name);
+    return new TensorStream(
+        name,
+        entry.dtype(),
+        entry.shape().clone(),
+        new FileRange(path, dataStart + entry.begin(), entry.end() - entry.begin()));
+  }
+
+  private SafetensorsHeader.Entry entry(String name) {
+    var entry = header.entries().get(name);
+    if (entry == null) {
+      throw CheckpointException.ofTensor(path, name, "is not in this file");
+    }
+    return entry;
   }
 
   @Override

@@ -1,5 +1,6 @@
 package io.moextend.checkpoint;
 
+import java.io.IOException;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -22,6 +23,26 @@ final class Sha256 {
 
   static String of(MemorySegment bytes) {
     var sha = fresh();
+    add(sha, bytes);
+    return hex(sha);
+  }
+
+  /**
+   * @throws CheckpointException where the bytes cannot be read
+   */
+  static String of(TensorStream tensor) {
+    var sha = fresh();
+    try {
+      tensor.content().writeTo(bytes -> add(sha, bytes));
+    } catch (IOException e) {
+      throw new CheckpointException(
+          "tensor %s: cannot be read (%s)".formatted(CheckpointException.shown(tensor.name()), e),
+          e);
+    }
+    return hex(sha);
+  }
+
+  private static void add(MessageDigest sha, MemorySegment bytes) {
     byte[] chunk = new byte[(int) Math.min(CHUNK, bytes.byteSize())];
     MemorySegment room = MemorySegment.ofArray(chunk);
     for (long at = 0; at < bytes.byteSize(); at += CHUNK) {
@@ -29,7 +50,6 @@ final class Sha256 {
       MemorySegment.copy(bytes, at, room, 0, count);
       sha.update(chunk, 0, count);
     }
-    return hex(sha);
   }
 
   /** Adds a text and its end, so that two texts cannot be mistaken for one. */

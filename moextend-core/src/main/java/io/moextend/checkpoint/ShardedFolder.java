@@ -88,11 +88,20 @@ final class ShardedFolder implements WeightSource {
 
   @Override
   public TensorData tensor(String name) {
+    return shardOf(name).tensor(name);
+  }
+
+  @Override
+  public TensorStream stream(String name) {
+    return shardOf(name).stream(name);
+  }
+
+  private SafetensorsFile shardOf(String name) {
     String shard = weightMap.get(name);
     if (shard == null) {
       throw CheckpointException.ofTensor(folder, name, "is not in this checkpoint");
     }
-    return shard(shard).tensor(name);
+    return shard(shard);
   }
 
   @Override

@@ -11,6 +11,16 @@ public interface WeightSource extends AutoCloseable {
    */
   TensorData tensor(String name);
 
+  /**
+   * The tensor to be read piece by piece when it is written or summed up. Of a file nothing stays
+   * in memory; a source that is no file hands out what it has.
+   *
+   * @throws CheckpointException where there is no such tensor
+   */
+  default TensorStream stream(String name) {
+    return TensorStream.of(tensor(name));
+  }
+
   /** Where it comes from, for messages. */
   String origin();
 

@@ -1,17 +1,9 @@
 package io.moextend.config;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.core.StreamReadFeature;
-import com.fasterxml.jackson.core.util.DefaultIndenter;
-import com.fasterxml.jackson.core.util.DefaultPrettyPrinter;
-import com.fasterxml.jackson.core.util.Separators;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
@@ -24,13 +16,7 @@ public final class HuggingFaceConfig {
   /** The name it has in a model's folder. */
   public static final String FILE = "config.json";
 
-  private static final long LARGEST = 16 << 20;
   private static final String CLIP_PAIR = "clip";
-  private static final JsonMapper JSON =
-      JsonMapper.builder()
-          .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .build();
 
   private final ObjectNode json;
   private final ModelConfig model;
@@ -49,8 +35,8 @@ public final class HuggingFaceConfig {
    *     asks for something that is not built and would change the numbers
    */
   public static HuggingFaceConfig read(Path path) {
-    Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
-    ObjectNode json = parse(file);
+    Path file = PublishedJson.fileOf(path);
+    ObjectNode json = PublishedJson.read(file);
     var fields = new JsonFields(file.toString(), "", json);
     try {
       return new HuggingFaceConfig(json, interpret(fields));
@@ -84,30 +70,6 @@ public final class HuggingFaceConfig {
           FILE + ": cannot say " + model + "; it would be read as " + readBack);
     }
     return new HuggingFaceConfig(json, model);
-  }
-
-  private static ObjectNode parse(Path file) {
-    try {
-      if (Files.size(file) > LARGEST) {
-        throw new ConfigException(file + ": is too large for a config.json; is it the right file?");
-      }
-      JsonNode json = JSON.readTree(Files.readAllBytes(file));
-      if (json instanceof ObjectNode object) {
-        return object;
-      }
-      throw new ConfigException(file + ": is no JSON object");
-    } catch (JsonProcessingException e) {
-      throw new ConfigException(
-          "%s: line %d is no JSON (%s)"
-              .formatted(
-                  file,
-                  e.getLocation() == null ? 1 : e.getLocation().getLineNr(),
-                  e.getOriginalMessage()),
-          e);
-    } catch (IOException e) {
-      throw new ConfigException(
-          file + ": cannot be read (" + e + "); is this the folder of a model?", e);
-    }
   }
 
   private static ModelConfig interpret(JsonFields fields) {
@@ -218,11 +180,6 @@ public final class HuggingFaceConfig {
    * @throws IOException where the disk refuses
    */
   public void write(Path file) throws IOException {
-    var layout =
-        new DefaultPrettyPrinter(
-                Separators.createDefaultInstance()
-                    .withObjectFieldValueSpacing(Separators.Spacing.AFTER))
-            .withArrayIndenter(DefaultIndenter.SYSTEM_LINEFEED_INSTANCE);
-    Files.writeString(file, JSON.writer(layout).writeValueAsString(json) + "\n");
+    PublishedJson.write(json, file);
   }
 }

@@ -3,8 +3,9 @@ package io.moextend.cli;
 import java.io.PrintWriter;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParseResult;
 
-/** Where a command writes. */
+/** Where a command writes, and what it was told. */
 final class Commands {
   private Commands() {}
 
@@ -21,6 +22,11 @@ final class Commands {
 
   static PrintWriter err(@Nullable CommandSpec spec) {
     return required(spec).commandLine().getErr();
+  }
+
+  /** The options that were given, without those that have their default. */
+  static ParseResult typed(@Nullable CommandSpec spec) {
+    return required(spec).commandLine().getParseResult();
   }
 
   private static CommandSpec required(@Nullable CommandSpec spec) {

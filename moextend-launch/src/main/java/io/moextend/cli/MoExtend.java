@@ -34,6 +34,7 @@ import picocli.CommandLine.Spec;
       RandomModelCommand.class,
       ExpertDistributionCommand.class,
       InitExpertCommand.class,
+      ConvertMoeCommand.class,
       TraceCommand.class,
       VerifyCommand.class,
       InspectCommand.class,
