@@ -77,6 +77,15 @@ final class ElementBenches {
               Array x = gates(bed);
               Array d = bed.values(bed.setting().wide(), bed.setting().intermediate());
               return to -> bed.backend().gatedBackward(to, kind, d, x);
+            }),
+        moving(
+            "gatedBackwardInto." + kind,
+            s -> "[%d, 2x%d], in place".formatted(s.wide(), s.intermediate()),
+            s -> s.narrow(5L * s.wide() * s.intermediate()),
+            bed -> {
+              Array x = gates(bed);
+              Array d = bed.values(bed.setting().wide(), bed.setting().intermediate());
+              return to -> bed.backend().gatedBackwardInto(x, kind, d, x);
             }));
   }
 
