@@ -6,9 +6,13 @@ package io.moextend.config;
  * @param projector "mlp2x_gelu": Linear, GELU, Linear
  * @param featureLayer which hidden state of the tower is read, counted from the end: -1 the last,
  *     as MoExtend does
- * @param imageStart id of {@code <image>}; {@code </image>} and the padding slot follow it
+ * @param imageStart id of {@code <image>}; {@code </image>} and the padding slot follow it; {@link
+ *     #NO_IDS} where images have no ids and the caller says where they stand (Bunny, MoIIE)
  */
 public record VisionConfig(TowerConfig tower, String projector, int featureLayer, int imageStart) {
+  /** Images have no ids of their own. */
+  public static final int NO_IDS = -1;
+
   public VisionConfig {
     if (!projector.equals("mlp2x_gelu")) {
       throw new ConfigException("mm_projector_type", projector, "known projectors are mlp2x_gelu");

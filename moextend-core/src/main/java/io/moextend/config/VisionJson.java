@@ -1,6 +1,7 @@
 package io.moextend.config;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.moextend.config.DecoderType.Eyes;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -20,25 +21,16 @@ final class VisionJson {
   private VisionJson() {}
 
   /**
-   * Published MoExtend configs have only {@code visual.image_start_id}; tower, projector and
-   * feature layer are then those of the published code.
+   * Published MoExtend configs have only {@code visual.image_start_id}, published Bunny configs no
+   * feature layer; what is absent is that of the published code.
    *
    * @return null where no field speaks of images
    */
-  static @Nullable VisionConfig read(JsonFields fields, int vocab) {
+  static @Nullable VisionConfig read(JsonFields fields, Eyes eyes, int vocab) {
     if (MARKS.stream().noneMatch(fields::has)) {
       return null;
     }
-    int imageStart = fields.object("visual").count("image_start_id", 0);
-    if (imageStart > vocab - 3) {
-      throw fields
-          .object("visual")
-          .wrong(
-              "image_start_id",
-              "it and the two ids behind it must lie below vocab_size="
-                  + vocab
-                  + "; is vocab_size that of the text model before its embeddings were widened?");
-    }
+    fields.off("use_s2");
     if (!fields.text("mm_vision_select_feature", "patch").equals("patch")) {
       throw fields.wrong("mm_vision_select_feature", "only \"patch\" is supported");
     }
@@ -49,8 +41,29 @@ final class VisionJson {
     return new VisionConfig(
         tower,
         fields.text("mm_projector_type", PROJECTOR),
-        fields.integer("mm_vision_select_layer", -1),
-        imageStart);
+        fields.integer("mm_vision_select_layer", featureLayer(eyes)),
+        eyes == Eyes.BUNNY ? VisionConfig.NO_IDS : imageStart(fields, vocab));
+  }
+
+  private static int featureLayer(Eyes eyes) {
+    return switch (eyes) {
+      case MOEXTEND -> -1;
+      case BUNNY -> -2;
+    };
+  }
+
+  private static int imageStart(JsonFields fields, int vocab) {
+    int imageStart = fields.object("visual").count("image_start_id", 0);
+    if (imageStart > vocab - 3) {
+      throw fields
+          .object("visual")
+          .wrong(
+              "image_start_id",
+              "it and the two ids behind it must lie below vocab_size="
+                  + vocab
+                  + "; is vocab_size that of the text model before its embeddings were widened?");
+    }
+    return imageStart;
   }
 
   private static TowerConfig tower(JsonFields fields) {
@@ -69,6 +82,8 @@ final class VisionJson {
     json.put("mm_projector_type", vision.projector());
     json.put("mm_hidden_size", vision.tower().hidden());
     json.put("mm_vision_select_layer", vision.featureLayer());
-    json.putObject("visual").put("image_start_id", vision.imageStart());
+    if (vision.imageStart() != VisionConfig.NO_IDS) {
+      json.putObject("visual").put("image_start_id", vision.imageStart());
+    }
   }
 }

@@ -110,7 +110,7 @@ public final class Decoder implements Module, AutoCloseable {
     var context =
         new DecoderLayer.Context(
             shape,
-            rotation(tape, positions, batch.length()),
+            rope.rotation(tape, positions, filled(positions.length, batch.length())),
             Lookup.within(shape, batch.mask()),
             null);
     return run(tape, batch, rows, layer -> context, checkpointing, watch);
@@ -119,7 +119,8 @@ public final class Decoder implements Module, AutoCloseable {
   /**
    * Runs tokens that follow those in caches, which have them too afterwards. The first time that is
    * a prompt, then each token as it is chosen; what comes out is what {@link #forward} over the
-   * whole sequence gives at the new tokens. No gradients.
+   * whole sequence gives at the new tokens. No gradients. A cache that {@linkplain
+   * KeyValueCache#outgrownBy is outgrown} has to be cleared first.
    *
    * @param batch of one and the same number of new tokens for each cache, without a mask
    * @param caches one for each sequence, of different lengths as may be
@@ -129,9 +130,8 @@ public final class Decoder implements Module, AutoCloseable {
   public Output extend(
       Tape tape, ModelInput batch, List<KeyValueCache> caches, @Nullable Array rows) {
     CachedPass pass = CachedPass.of(batch, caches);
-    int[] positions = pass.positions();
     Attention shape = heads(batch);
-    Rotation rotation = rotation(tape, positions, 1 + Arrays.stream(positions).max().orElse(0));
+    Rotation rotation = rope.rotation(tape, pass.positions(), pass.lengths());
     Output output =
         run(
             tape,
@@ -223,10 +223,10 @@ public final class Decoder implements Module, AutoCloseable {
         config.window());
   }
 
-  private Rotation rotation(Tape tape, int[] positions, int upTo) {
-    RopeTables.Tables tables = rope.upTo(upTo);
-    return new Rotation(
-        tape.backend().ints(tape.arena(), positions, positions.length), tables.cos(), tables.sin());
+  private static int[] filled(int size, int value) {
+    int[] values = new int[size];
+    Arrays.fill(values, value);
+    return values;
   }
 
   private static @Nullable Array forced(ModelInput batch, int mixture) {

@@ -2,6 +2,7 @@ package io.moextend.model;
 
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.config.DecoderConfig;
+import io.moextend.config.DecoderType.Eyes;
 import io.moextend.config.FeedForwardConfig;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -17,10 +18,11 @@ public final class ParameterRoles {
    * @param config of the model the tensor belongs to: which experts were added
    */
   public static Role of(String name, DecoderConfig config) {
-    if (name.startsWith("model.visual.vision_tower.")) {
+    Eyes eyes = config.type().eyes();
+    if (name.startsWith(eyes.tower() + ".")) {
       return Role.VISION_TOWER;
     }
-    if (name.startsWith("model.visual.mm_projector.")) {
+    if (name.startsWith(eyes.projector() + ".")) {
       return Role.PROJECTOR;
     }
     if (name.endsWith(".block_sparse_moe.gate.weight")) {

@@ -104,7 +104,9 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
           addTower(section, vision.tower());
           section.put("projector", vision.projector());
           section.put("feature layer", vision.featureLayer());
-          section.put("image start id", vision.imageStart());
+          if (vision.imageStart() != VisionConfig.NO_IDS) {
+            section.put("image start id", vision.imageStart());
+          }
         }
       }
     }
@@ -119,6 +121,9 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
     section.put("head size", decoder.heads().size());
     section.put("vocabulary", decoder.vocab());
     section.put("longest sequence", decoder.rope().maxPositions());
+    if (decoder.window() > 0) {
+      section.put("keys a query sees", decoder.window());
+    }
     section.put("feed-forward width", decoder.feedForward().width());
     if (decoder.feedForward() instanceof FeedForwardConfig.Experts experts) {
       section.put("pretrained experts", experts.count());

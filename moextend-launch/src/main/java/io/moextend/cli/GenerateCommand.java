@@ -87,7 +87,7 @@ final class GenerateCommand implements Callable<Integer> {
               asked.ids(),
               pictures,
               most,
-              token -> token == tokenizer.eos() || token == turn,
+              token -> token == tokenizer.eos() || token == turn || config.tokens().end(token),
               token -> {
                 rates.count();
                 text.add(token);
