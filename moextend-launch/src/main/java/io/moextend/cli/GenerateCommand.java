@@ -112,10 +112,15 @@ final class GenerateCommand implements Callable<Integer> {
     if (vision == null && !images.isEmpty()) {
       throw new ConfigException("--image", images.getFirst(), "the model has no vision part");
     }
+    boolean named = vision != null && vision.imageStart() != VisionConfig.NO_IDS;
+    if (!named && !images.isEmpty()) {
+      throw new ConfigException(
+          "--image", images.getFirst(), "images without ids of their own are not asked about here");
+    }
     var tokens =
         new ImageTokens(
             tokenizer,
-            vision == null ? tokenizer.vocabularySize() : vision.imageStart(),
+            named ? vision.imageStart() : tokenizer.vocabularySize(),
             vision == null ? 1 : vision.tower().patches(),
             ImageTokens.SlotContent.PADS);
     var encoder =
