@@ -12,8 +12,7 @@ public record NamedTensors(WeightSource all, Predicate<String> wanted) implement
   public static WeightSource languageModelOf(WeightSource all) {
     return new NamedTensors(
         all,
-        name ->
-            !name.startsWith("model.vision_tower.") && !name.startsWith("model.mm_projector."));
+        name -> !name.startsWith("model.vision_tower.") && !name.startsWith("model.mm_projector."));
   }
 
   @Override

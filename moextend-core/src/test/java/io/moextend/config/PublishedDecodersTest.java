@@ -16,7 +16,9 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The config.json of models that people have, with the fields that matter as they are published. */
+/**
+ * The config.json of models that people have, with the fields that matter as they are published.
+ */
 class PublishedDecodersTest {
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
@@ -208,8 +210,7 @@ class PublishedDecodersTest {
             """);
     assertThat(config.vision())
         .isEqualTo(
-            new VisionConfig(
-                TowerConfig.CLIP_LARGE_336, "mlp2x_gelu", -2, VisionConfig.NO_IDS));
+            new VisionConfig(TowerConfig.CLIP_LARGE_336, "mlp2x_gelu", -2, VisionConfig.NO_IDS));
     assertThat(config.type()).isEqualTo(DecoderType.BUNNY_PHI3);
     assertThat(config.tokens().pad()).isEqualTo(95);
   }

@@ -71,8 +71,7 @@ record CachedModel(Backend backend, OpenModel model, DecoderConfig config)
   }
 
   /** Logits of the new tokens, with those before in caches. */
-  float[][] extended(
-      int[] ids, float @Nullable [] pixels, int firstSlot, KeyValueCache... caches) {
+  float[][] extended(int[] ids, float @Nullable [] pixels, int firstSlot, KeyValueCache... caches) {
     try (Arena arena = backend.arena("extended")) {
       Tape tape = Tape.off(backend, arena);
       ModelInput input = input(arena, caches.length, ids, pixels, firstSlot);

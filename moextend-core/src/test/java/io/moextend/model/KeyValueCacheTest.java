@@ -53,12 +53,16 @@ class KeyValueCacheTest {
           CachedModel.compare(first[t], want[t], "prompt token " + t);
         }
         // three at once, then one at a time
-        float[][] three = opened.extended(CachedModel.slice(ids, prompt, prompt + 3), null, 0, cache);
+        float[][] three =
+            opened.extended(CachedModel.slice(ids, prompt, prompt + 3), null, 0, cache);
         for (int t = 0; t < 3; t++) {
           CachedModel.compare(three[t], want[prompt + t], "token " + (prompt + t));
         }
         for (int t = prompt + 3; t < ids.length; t++) {
-          CachedModel.compare(opened.extended(CachedModel.slice(ids, t, t + 1), null, 0, cache)[0], want[t], "token " + t);
+          CachedModel.compare(
+              opened.extended(CachedModel.slice(ids, t, t + 1), null, 0, cache)[0],
+              want[t],
+              "token " + t);
         }
         assertThat(cache.length()).isEqualTo(ids.length);
       }
@@ -96,7 +100,8 @@ class KeyValueCacheTest {
           .hasMessage("2 more tokens behind 3 in a cache for 4");
       assertThat(cache.length()).isEqualTo(3);
       float[] next = opened.extended(new int[] {8}, null, 0, cache)[0];
-      CachedModel.compare(next, opened.whole(new int[] {5, 6, 7, 8}, null, 0)[3], "the fourth token");
+      CachedModel.compare(
+          next, opened.whole(new int[] {5, 6, 7, 8}, null, 0)[3], "the fourth token");
       int most = opened.config().rope().maxPositions();
       assertThatThrownBy(() -> opened.cache(most + 1).close())
           .isInstanceOf(ConfigException.class)

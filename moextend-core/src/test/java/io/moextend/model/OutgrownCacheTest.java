@@ -21,17 +21,24 @@ class OutgrownCacheTest {
       assertThat(cache.outgrownBy(ids.length)).as("an empty one").isFalse();
       opened.extended(Arrays.copyOf(ids, 11), null, 0, cache);
       for (int t = 11; t < most; t++) {
-        CachedModel.compare(opened.extended(CachedModel.slice(ids, t, t + 1), null, 0, cache)[0], shorter[t], "token " + t);
+        CachedModel.compare(
+            opened.extended(CachedModel.slice(ids, t, t + 1), null, 0, cache)[0],
+            shorter[t],
+            "token " + t);
       }
       assertThat(cache.outgrownBy(1)).isTrue();
-      assertThatThrownBy(() -> opened.extended(CachedModel.slice(ids, most, most + 1), null, 0, cache))
+      assertThatThrownBy(
+              () -> opened.extended(CachedModel.slice(ids, most, most + 1), null, 0, cache))
           .hasMessageContaining("1 more tokens behind 16")
           .hasMessageContaining("clear the cache");
       cache.clear();
       float[][] longer = opened.whole(ids, null, 0);
       opened.extended(Arrays.copyOf(ids, most + 1), null, 0, cache);
       for (int t = most + 1; t < ids.length; t++) {
-        CachedModel.compare(opened.extended(CachedModel.slice(ids, t, t + 1), null, 0, cache)[0], longer[t], "token " + t);
+        CachedModel.compare(
+            opened.extended(CachedModel.slice(ids, t, t + 1), null, 0, cache)[0],
+            longer[t],
+            "token " + t);
       }
     }
   }

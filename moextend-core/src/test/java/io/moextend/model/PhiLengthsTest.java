@@ -28,7 +28,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Phi-3's sliding window and its factors for short and long sequences, as the original has them. */
+/**
+ * Phi-3's sliding window and its factors for short and long sequences, as the original has them.
+ */
 class PhiLengthsTest {
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final int WIDEST = 44;
@@ -84,8 +86,7 @@ class PhiLengthsTest {
   /** The language model of the stage 1 case, with the options of a variant. */
   private DecoderConfig config(String variant) throws IOException {
     ObjectNode json =
-        (ObjectNode)
-            JSON.readTree(Golden.path("moiie/stage1_dense_phi3/config.json").toFile());
+        (ObjectNode) JSON.readTree(Golden.path("moiie/stage1_dense_phi3/config.json").toFile());
     json.put("model_type", "phi3");
     json.remove(Set.of("mm_vision_tower", "mm_projector_type", "mm_hidden_size"));
     JsonNode meta = JSON.readTree(golden("meta.json").toFile());
@@ -96,8 +97,7 @@ class PhiLengthsTest {
     return HuggingFaceConfig.read(file).decoder();
   }
 
-  private static ModelInput input(
-      Backend backend, Arena arena, WeightSource inputs, int length) {
+  private static ModelInput input(Backend backend, Arena arena, WeightSource inputs, int length) {
     long[] ids = inputs.tensor("input_ids").longs();
     long[] seen = inputs.tensor("attention_mask").longs();
     int[] cut = new int[2 * length];

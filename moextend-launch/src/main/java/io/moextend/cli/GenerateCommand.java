@@ -112,15 +112,17 @@ final class GenerateCommand implements Callable<Integer> {
     if (vision == null && !images.isEmpty()) {
       throw new ConfigException("--image", images.getFirst(), "the model has no vision part");
     }
-    boolean named = vision != null && vision.imageStart() != VisionConfig.NO_IDS;
-    if (!named && !images.isEmpty()) {
+    int imageStart = vision == null ? VisionConfig.NO_IDS : vision.imageStart();
+    if (imageStart == VisionConfig.NO_IDS && !images.isEmpty()) {
       throw new ConfigException(
-          "--image", images.getFirst(), "images without ids of their own are not asked about here");
+          "--image",
+          images.getFirst(),
+          "only models whose images have ids of their own are asked about images here");
     }
     var tokens =
         new ImageTokens(
             tokenizer,
-            named ? vision.imageStart() : tokenizer.vocabularySize(),
+            imageStart == VisionConfig.NO_IDS ? tokenizer.vocabularySize() : imageStart,
             vision == null ? 1 : vision.tower().patches(),
             ImageTokens.SlotContent.PADS);
     var encoder =

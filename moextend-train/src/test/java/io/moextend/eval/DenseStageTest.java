@@ -84,8 +84,7 @@ class DenseStageTest {
       for (int i = 0; i < used.size(); i++) {
         System.arraycopy(used.get(i), 0, joined, i * perImage, perImage);
       }
-      return new Expanded(
-          expanded, rows.stream().mapToInt(Integer::intValue).toArray(), joined);
+      return new Expanded(expanded, rows.stream().mapToInt(Integer::intValue).toArray(), joined);
     }
   }
 
@@ -166,8 +165,7 @@ class DenseStageTest {
         backend.ints(arena, batch.ids(), batch.ids().length),
         backend.bytes(arena, mask, BATCH, LENGTH),
         new ModelInput.Images.Features(
-            backend.floats(
-                arena, DType.F32, batch.features(), batch.rows().length, TOWER.hidden()),
+            backend.floats(arena, DType.F32, batch.features(), batch.rows().length, TOWER.hidden()),
             backend.ints(arena, batch.rows(), batch.rows().length)),
         List.of());
   }
