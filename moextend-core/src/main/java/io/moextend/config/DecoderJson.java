@@ -34,7 +34,7 @@ final class DecoderJson {
             ? experts(fields)
             : new FeedForwardConfig.Dense(fields.count("intermediate_size", 1)),
         tokens(fields, family, vocab),
-        VisionJson.read(fields, type.eyes(), vocab));
+        VisionJson.read(fields, vocab));
   }
 
   /** Options of these architectures that would change the numbers and are not built. */

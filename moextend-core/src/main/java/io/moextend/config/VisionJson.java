@@ -1,7 +1,6 @@
 package io.moextend.config;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.moextend.config.DecoderType.Eyes;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -21,15 +20,18 @@ final class VisionJson {
   private VisionJson() {}
 
   /**
-   * Published MoExtend configs have only {@code visual.image_start_id}, published Bunny configs no
-   * feature layer; what is absent is that of the published code.
+   * Published MoExtend configs have only {@code visual.image_start_id}; tower, projector and
+   * feature layer are then those of the published code. Where {@code mm_vision_tower} stands
+   * without {@code visual}, what is left out is Bunny's.
    *
    * @return null where no field speaks of images
    */
-  static @Nullable VisionConfig read(JsonFields fields, Eyes eyes, int vocab) {
+  static @Nullable VisionConfig read(JsonFields fields, int vocab) {
     if (MARKS.stream().noneMatch(fields::has)) {
       return null;
     }
+    boolean bunny = !fields.has("visual") && fields.has("mm_vision_tower");
+    int imageStart = bunny ? VisionConfig.PLACEHOLDER : imageStart(fields, vocab);
     fields.off("use_s2");
     if (!fields.text("mm_vision_select_feature", "patch").equals("patch")) {
       throw fields.wrong("mm_vision_select_feature", "only \"patch\" is supported");
@@ -41,15 +43,8 @@ final class VisionJson {
     return new VisionConfig(
         tower,
         fields.text("mm_projector_type", PROJECTOR),
-        fields.integer("mm_vision_select_layer", featureLayer(eyes)),
-        eyes == Eyes.BUNNY ? VisionConfig.NO_IDS : imageStart(fields, vocab));
-  }
-
-  private static int featureLayer(Eyes eyes) {
-    return switch (eyes) {
-      case MOEXTEND -> -1;
-      case BUNNY -> -2;
-    };
+        fields.integer("mm_vision_select_layer", bunny ? -2 : -1),
+        imageStart);
   }
 
   private static int imageStart(JsonFields fields, int vocab) {
@@ -82,8 +77,10 @@ final class VisionJson {
     json.put("mm_projector_type", vision.projector());
     json.put("mm_hidden_size", vision.tower().hidden());
     json.put("mm_vision_select_layer", vision.featureLayer());
-    if (vision.imageStart() != VisionConfig.NO_IDS) {
+    if (vision.marked()) {
       json.putObject("visual").put("image_start_id", vision.imageStart());
+    } else {
+      json.put("mm_vision_tower", vision.tower().modelType());
     }
   }
 }

@@ -104,7 +104,7 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
           addTower(section, vision.tower());
           section.put("projector", vision.projector());
           section.put("feature layer", vision.featureLayer());
-          if (vision.imageStart() != VisionConfig.NO_IDS) {
+          if (vision.marked()) {
             section.put("image start id", vision.imageStart());
           }
         }

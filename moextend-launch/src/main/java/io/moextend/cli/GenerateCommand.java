@@ -112,8 +112,8 @@ final class GenerateCommand implements Callable<Integer> {
     if (vision == null && !images.isEmpty()) {
       throw new ConfigException("--image", images.getFirst(), "the model has no vision part");
     }
-    int imageStart = vision == null ? VisionConfig.NO_IDS : vision.imageStart();
-    if (imageStart == VisionConfig.NO_IDS && !images.isEmpty()) {
+    boolean marked = vision != null && vision.marked();
+    if (!marked && !images.isEmpty()) {
       throw new ConfigException(
           "--image",
           images.getFirst(),
@@ -122,7 +122,7 @@ final class GenerateCommand implements Callable<Integer> {
     var tokens =
         new ImageTokens(
             tokenizer,
-            imageStart == VisionConfig.NO_IDS ? tokenizer.vocabularySize() : imageStart,
+            vision == null || !marked ? tokenizer.vocabularySize() : vision.imageStart(),
             vision == null ? 1 : vision.tower().patches(),
             ImageTokens.SlotContent.PADS);
     var encoder =

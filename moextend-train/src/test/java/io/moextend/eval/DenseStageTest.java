@@ -149,7 +149,7 @@ class DenseStageTest {
     Path file = Files.writeString(folder.resolve("config.json"), json.toString());
     DecoderConfig plain = HuggingFaceConfig.read(file).decoder();
     return plain.with(
-        new VisionConfig(TOWER, "mlp2x_gelu", -2, VisionConfig.NO_IDS), plain.vocab());
+        new VisionConfig(TOWER, "mlp2x_gelu", -2, VisionConfig.PLACEHOLDER), plain.vocab());
   }
 
   private static ModelInput input(
