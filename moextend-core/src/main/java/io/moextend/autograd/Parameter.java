@@ -9,10 +9,16 @@ import org.jspecify.annotations.Nullable;
 public final class Parameter implements Tensor {
   /** What a weight is for. A stage is a set of roles. */
   public enum Role {
-    /** Embeddings, attention, norms, pretrained experts, the head. */
+    /** Embeddings, attention, norms, the head; of a Mixtral its pretrained experts too. */
     BACKBONE,
-    /** Gates over the pretrained experts. */
+    /** The one network of a layer without experts. */
+    FEED_FORWARD,
+    /** Experts of a model that was a dense one. */
+    EXPERT,
+    /** Gates over the pretrained experts; where there are two, that of text tokens. */
     ROUTER,
+    /** Gates over the experts of vision tokens. */
+    VISION_ROUTER,
     VISION_TOWER,
     PROJECTOR,
     /** Experts that were added. */

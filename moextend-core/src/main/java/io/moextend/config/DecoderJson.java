@@ -3,7 +3,7 @@ package io.moextend.config;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 
-/** A decoder's fields in a config.json: mixtral (plain or MoExtend) and llama. */
+/** A decoder's fields in a config.json: mixtral (plain or MoExtend), llama and its mixtures. */
 final class DecoderJson {
   static final String MIXTRAL = "mixtral";
   static final String LLAMA = "llama";
@@ -29,9 +29,7 @@ final class DecoderJson {
         fields.positive("rms_norm_eps"),
         fields.notNegative("initializer_range", 0.02),
         fields.flag("tie_word_embeddings", false),
-        mixtral
-            ? experts(fields)
-            : new FeedForwardConfig.Dense(fields.count("intermediate_size", 1)),
+        feedForward(fields, type),
         tokens(fields),
         VisionJson.read(fields, vocab));
   }
@@ -42,7 +40,9 @@ final class DecoderJson {
       throw fields.wrong("hidden_act", "only \"silu\" is supported");
     }
     fields.only("attention_dropout", 0);
-    fields.only("router_jitter_noise", 0);
+    if (!MixtureJson.is(fields.text("model_type"))) {
+      fields.only("router_jitter_noise", 0);
+    }
     fields.only("partial_rotary_factor", 1);
     fields.off("attention_bias");
     fields.off("mlp_bias");
@@ -78,6 +78,15 @@ final class DecoderJson {
     double theta =
         mixtral ? fields.positive("rope_theta") : fields.positive("rope_theta", LLAMA_THETA);
     return new DecoderConfig.Rope(theta, positions);
+  }
+
+  private static FeedForwardConfig feedForward(JsonFields fields, String type) {
+    if (MixtureJson.is(type)) {
+      return MixtureJson.read(fields, type, fields.count("num_hidden_layers", 1));
+    }
+    return type.equals(MIXTRAL)
+        ? experts(fields)
+        : new FeedForwardConfig.Dense(fields.count("intermediate_size", 1));
   }
 
   /** An extended model counts the new expert in num_local_experts, also where layers lack it. */
@@ -126,6 +135,7 @@ final class DecoderJson {
     switch (config.feedForward()) {
       case FeedForwardConfig.Dense _ -> {}
       case FeedForwardConfig.Experts experts -> writeExperts(experts, json);
+      case FeedForwardConfig.Mixed mixed -> MixtureJson.write(mixed, config.layers(), json);
     }
     if (config.vision() != null) {
       VisionJson.write(config.vision(), json);

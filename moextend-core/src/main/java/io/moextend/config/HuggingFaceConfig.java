@@ -112,6 +112,9 @@ public final class HuggingFaceConfig {
 
   private static ModelConfig interpret(JsonFields fields) {
     String type = fields.text("model_type");
+    if (MixtureJson.is(type)) {
+      return DecoderJson.read(fields);
+    }
     return switch (type) {
       case DecoderJson.MIXTRAL, DecoderJson.LLAMA -> DecoderJson.read(fields);
       case TowerJson.CLIP -> TowerJson.read(fields);
@@ -120,7 +123,9 @@ public final class HuggingFaceConfig {
           throw fields.wrong(
               "model_type",
               "known are "
-                  + List.of(DecoderJson.MIXTRAL, DecoderJson.LLAMA, TowerJson.CLIP, CLIP_PAIR));
+                  + List.of(DecoderJson.MIXTRAL, DecoderJson.LLAMA, TowerJson.CLIP, CLIP_PAIR)
+                  + " and "
+                  + MixtureJson.TYPES);
     };
   }
 
@@ -200,6 +205,9 @@ public final class HuggingFaceConfig {
   }
 
   private static String architecture(ModelConfig model) {
+    if (MixtureJson.is(model.modelType())) {
+      return MixtureJson.architecture(model.modelType());
+    }
     return switch (model.modelType()) {
       case DecoderJson.MIXTRAL -> "MixtralForCausalLM";
       case DecoderJson.LLAMA -> "LlamaForCausalLM";

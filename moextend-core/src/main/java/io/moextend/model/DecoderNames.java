@@ -46,7 +46,7 @@ final class DecoderNames {
           case FeedForwardConfig.Dense(int width) ->
               new DecoderLayer.FeedForward.Dense(
                   swiGlu(
-                      Role.BACKBONE,
+                      Role.FEED_FORWARD,
                       width,
                       prefix + ".mlp.gate_proj.weight",
                       prefix + ".mlp.up_proj.weight",
@@ -54,6 +54,8 @@ final class DecoderNames {
           case FeedForwardConfig.Experts experts ->
               new DecoderLayer.FeedForward.Mixture(
                   mixture(prefix + ".block_sparse_moe", experts, index));
+          case FeedForwardConfig.Mixed mixed ->
+              new MixedNames(from, config).feedForward(prefix + ".mlp", mixed, index);
         },
         config.normEps());
   }

@@ -75,9 +75,7 @@ public final class DecoderTrace {
       if (labels != null) {
         CausalLoss.Terms terms = terms(tape, arena, output, labels, inputs.mask());
         out.put("lm_loss", terms.languageModel().data());
-        if (terms.aux() != null) {
-          out.put("aux_loss", terms.aux().data());
-        }
+        terms.balances().forEach((group, loss) -> out.put(group.loss(), loss.data()));
         out.put("loss", terms.total().data());
         testMode(tape, arena, output, labels);
       }
