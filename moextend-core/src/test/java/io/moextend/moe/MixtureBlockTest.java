@@ -145,8 +145,7 @@ class MixtureBlockTest {
     compare(result.hidden().data(), golden.get("vanilla_block0"));
     Router.Scores scores = scores(result);
     assertThat(
-            balance(
-                List.of(scores.probabilities()), List.of(scores.columns()), TokenGroup.ALL, 4))
+            balance(List.of(scores.probabilities()), List.of(scores.columns()), TokenGroup.ALL, 4))
         .isCloseTo(golden.get("vanilla_aux").asDouble(), NEAR);
   }
 

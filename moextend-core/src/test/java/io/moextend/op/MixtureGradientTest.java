@@ -108,8 +108,7 @@ class MixtureGradientTest {
     c.input(TOKENS, HIDDEN).agree((t, x) -> run(t, x.getFirst(), layer, types, counted));
   }
 
-  private static List<Tensor> run(
-      Tape t, Tensor x, MoeLayer layer, byte[] types, byte[] counted) {
+  private static List<Tensor> run(Tape t, Tensor x, MoeLayer layer, byte[] types, byte[] counted) {
     Modalities modalities = Modalities.of(t.backend(), t.arena(), types, TOKENS);
     MoeLayer.Result result = layer.forward(t, new Router.Tokens(x, modalities, null, 7L), null);
     var outs = new ArrayList<Tensor>(List.of(result.hidden()));
