@@ -11,14 +11,8 @@ public final class Parameter implements Tensor {
   public enum Role {
     /** Embeddings, attention, norms, the head; of a Mixtral its pretrained experts too. */
     BACKBONE,
-    /** The one network of a layer without experts. */
-    FEED_FORWARD,
-    /** Experts of a model that was a dense one. */
-    EXPERT,
     /** Gates over the pretrained experts; where there are two, that of text tokens. */
     ROUTER,
-    /** Gates over the experts of vision tokens. */
-    VISION_ROUTER,
     VISION_TOWER,
     PROJECTOR,
     /** Experts that were added. */
@@ -26,7 +20,13 @@ public final class Parameter implements Tensor {
     /** Gate rows of added experts. */
     NEW_ROUTER,
     CALIBRATION,
-    ADAPTER
+    ADAPTER,
+    /** The one network of a layer without experts. */
+    FEED_FORWARD,
+    /** Experts of a model that was a dense one. */
+    EXPERT,
+    /** Gates over the experts of vision tokens. */
+    VISION_ROUTER
   }
 
   private final String name;
