@@ -26,6 +26,8 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Predicate;
 
 /**
  * One of the reference cases of golden/moiie, opened without its vision part: what the decoder is
@@ -62,6 +64,31 @@ final class MixedCase implements AutoCloseable {
     arena = backend.arena("weights");
     weights = SafetensorsFile.open(from.resolve("model.safetensors"));
     expected = SafetensorsFile.open(from.resolve("expected.safetensors"));
+  }
+
+  /** The file's decoder, but for tensors that are left out; closing it leaves the file open. */
+  WeightSource without(Predicate<String> left) {
+    var names = new TreeSet<>(weights.names());
+    names.removeIf(left.or(n -> n.contains("vision_tower") || n.contains("mm_projector")));
+    return new WeightSource() {
+      @Override
+      public Set<String> names() {
+        return names;
+      }
+
+      @Override
+      public TensorData tensor(String name) {
+        return weights.tensor(name);
+      }
+
+      @Override
+      public String origin() {
+        return weights.origin();
+      }
+
+      @Override
+      public void close() {}
+    };
   }
 
   FeedForwardConfig.Mixed mixed() {
