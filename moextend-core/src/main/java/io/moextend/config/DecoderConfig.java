@@ -91,6 +91,10 @@ public record DecoderConfig(
           experts.extendedLayers(),
           "names a layer beyond num_hidden_layers=" + layers);
     }
+    if (feedForward instanceof FeedForwardConfig.Mixed mixed && mixed.layers().last() >= layers) {
+      throw new ConfigException(
+          "moe_layers", mixed.layers(), "names a layer beyond num_hidden_layers=" + layers);
+    }
   }
 
   /**

@@ -15,7 +15,7 @@ final class DecoderJson {
 
   static DecoderConfig read(JsonFields fields, DecoderType type) {
     Family family = type.family();
-    refuseUnsupported(fields, family);
+    refuseUnsupported(fields, type);
     int hidden = fields.count("hidden_size", 1);
     int vocab = fields.count("vocab_size", 1);
     DecoderConfig.Heads heads = heads(fields, hidden, family);
@@ -30,22 +30,23 @@ final class DecoderJson {
         fields.positive("rms_norm_eps"),
         fields.notNegative("initializer_range", 0.02),
         fields.flag("tie_word_embeddings", false),
-        family == Family.MIXTRAL
-            ? experts(fields)
-            : new FeedForwardConfig.Dense(fields.count("intermediate_size", 1)),
+        feedForward(fields, type),
         tokens(fields, family, vocab),
         VisionJson.read(fields, vocab));
   }
 
   /** Options of these architectures that would change the numbers and are not built. */
-  private static void refuseUnsupported(JsonFields fields, Family family) {
+  private static void refuseUnsupported(JsonFields fields, DecoderType type) {
+    Family family = type.family();
     if (!fields.text("hidden_act").equals("silu")) {
       throw fields.wrong("hidden_act", "only \"silu\" is supported");
     }
     for (String dropout : List.of("attention_dropout", "embd_pdrop", "resid_pdrop")) {
       fields.only(dropout, 0);
     }
-    fields.only("router_jitter_noise", 0);
+    if (!type.mixed()) {
+      fields.only("router_jitter_noise", 0);
+    }
     fields.only("partial_rotary_factor", 1);
     for (String option : List.of("attention_bias", "mlp_bias", "use_mrope")) {
       fields.off(option);
@@ -88,6 +89,15 @@ final class DecoderJson {
           fields.isNull("sliding_window") ? 0 : fields.count("sliding_window", 1, MISTRAL_WINDOW);
       case MIXTRAL, PHI3 -> fields.count("sliding_window", 1, 0);
     };
+  }
+
+  private static FeedForwardConfig feedForward(JsonFields fields, DecoderType type) {
+    if (type.mixed()) {
+      return MixtureJson.read(fields, type, fields.count("num_hidden_layers", 1));
+    }
+    return type.family() == Family.MIXTRAL
+        ? experts(fields)
+        : new FeedForwardConfig.Dense(fields.count("intermediate_size", 1));
   }
 
   /** An extended model counts the new expert in num_local_experts, also where layers lack it. */
@@ -138,6 +148,7 @@ final class DecoderJson {
     switch (config.feedForward()) {
       case FeedForwardConfig.Dense _ -> {}
       case FeedForwardConfig.Experts experts -> writeExperts(experts, json);
+      case FeedForwardConfig.Mixed mixed -> MixtureJson.write(mixed, config.layers(), json);
     }
     if (config.vision() != null) {
       VisionJson.write(config.vision(), json);

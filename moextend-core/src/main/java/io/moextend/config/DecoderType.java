@@ -14,7 +14,14 @@ public enum DecoderType {
   QWEN2("qwen2", "Qwen2ForCausalLM", Family.QWEN2, Eyes.MOEXTEND),
   PHI3("phi3", "Phi3ForCausalLM", Family.PHI3, Eyes.MOEXTEND),
   BUNNY_PHI3("bunny-phi3", "BunnyPhi3ForCausalLM", Family.PHI3, Eyes.BUNNY),
-  BUNNY_LLAMA("bunny-llama", "BunnyLlamaForCausalLM", Family.LLAMA, Eyes.BUNNY);
+  BUNNY_LLAMA("bunny-llama", "BunnyLlamaForCausalLM", Family.LLAMA, Eyes.BUNNY),
+  MOIIE_PHI3("bunny-mm-phi3-moe-s", "BunnyMMSPhi3MoEForCausalLM", Family.PHI3, Eyes.BUNNY),
+  MOIIE_LLAMA("bunny-mm-llama3-moe-s", "BunnyMMSLlamaMoEForCausalLM", Family.LLAMA, Eyes.BUNNY),
+  VANILLA_PHI3("bunny-phi3-moe", "BunnyPhi3MoEForCausalLM", Family.PHI3, Eyes.BUNNY),
+  VANILLA_LLAMA("bunny-llama3-moe", "BunnyLlamaMoEForCausalLM", Family.LLAMA, Eyes.BUNNY),
+  MODALITY_PHI3("bunny-phi3-m", "BunnyPhi3MMForCausalLM", Family.PHI3, Eyes.BUNNY),
+  MODALITY_LLAMA("bunny-llama-m", "BunnyLlamaMMForCausalLM", Family.LLAMA, Eyes.BUNNY),
+  ROUTED_PHI3("bunny-mm-phi3-moe", "BunnyMMPhi3MoEForCausalLM", Family.PHI3, Eyes.BUNNY);
 
   /** What the decoders of one kind share: how their weights are cut and what their options mean. */
   public enum Family {
@@ -100,6 +107,21 @@ public enum DecoderType {
 
   public Eyes eyes() {
     return eyes;
+  }
+
+  /** Some layers have experts, the others a network of the same width. */
+  boolean mixed() {
+    return switch (this) {
+      case MIXTRAL, LLAMA, MISTRAL, QWEN2, PHI3, BUNNY_PHI3, BUNNY_LLAMA -> false;
+      case MOIIE_PHI3,
+          MOIIE_LLAMA,
+          VANILLA_PHI3,
+          VANILLA_LLAMA,
+          MODALITY_PHI3,
+          MODALITY_LLAMA,
+          ROUTED_PHI3 ->
+          true;
+    };
   }
 
   /** The one with this {@code model_type}. */

@@ -43,10 +43,12 @@ final class DecoderNames {
         switch (config.feedForward()) {
           case FeedForwardConfig.Dense(int width) ->
               new DecoderLayer.FeedForward.Dense(
-                  family.network(Role.BACKBONE, width, prefix + ".mlp"));
+                  family.network(Role.FEED_FORWARD, width, prefix + ".mlp"));
           case FeedForwardConfig.Experts experts ->
               new DecoderLayer.FeedForward.Mixture(
                   mixture(prefix + ".block_sparse_moe", experts, index));
+          case FeedForwardConfig.Mixed mixed ->
+              new MixedNames(from, config).feedForward(prefix + ".mlp", mixed, index);
         },
         config.normEps());
   }

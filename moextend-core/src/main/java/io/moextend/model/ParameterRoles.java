@@ -12,6 +12,9 @@ public final class ParameterRoles {
   private static final Pattern EXPERT =
       Pattern.compile("\\.block_sparse_moe\\.experts\\.(\\d{1,6})\\.");
 
+  private static final Pattern MIXED_EXPERT =
+      Pattern.compile("\\.mlp\\.((vis_|lan_)?experts\\.\\d{1,6}|(vision|language)_expert)\\.");
+
   private ParameterRoles() {}
 
   /**
@@ -34,11 +37,25 @@ public final class ParameterRoles {
     if (name.contains(".block_sparse_moe.weight_scale.")) {
       return Role.CALIBRATION;
     }
+    if (DecoderNames.inLayer(name) && name.contains(".mlp.")) {
+      return ofFeedForward(name);
+    }
     Matcher expert = EXPERT.matcher(name);
     boolean added =
         expert.find()
             && config.feedForward() instanceof FeedForwardConfig.Experts experts
             && Integer.parseInt(expert.group(1)) >= experts.count();
     return added ? Role.NEW_EXPERT : Role.BACKBONE;
+  }
+
+  /** Of Llama's and Phi-3's networks, and of those that became experts. */
+  private static Role ofFeedForward(String name) {
+    if (name.endsWith(".mlp.gate.weight")) {
+      return Role.ROUTER;
+    }
+    if (name.endsWith(".mlp.gate_vis.weight")) {
+      return Role.VISION_ROUTER;
+    }
+    return MIXED_EXPERT.matcher(name).find() ? Role.EXPERT : Role.FEED_FORWARD;
   }
 }

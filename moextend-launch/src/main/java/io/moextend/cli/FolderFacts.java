@@ -131,6 +131,12 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
       var extended = section.putArray("extended layers");
       experts.extendedLayers().forEach(extended::add);
     }
+    if (decoder.feedForward() instanceof FeedForwardConfig.Mixed mixed) {
+      section.put("experts of a layer", mixed.scheme().experts());
+      section.put("experts a token", mixed.scheme().topK());
+      var layers = section.putArray("layers with experts");
+      mixed.layers().forEach(layers::add);
+    }
   }
 
   private static void addTower(ObjectNode section, TowerConfig tower) {
