@@ -210,7 +210,8 @@ class PublishedDecodersTest {
             """);
     assertThat(config.vision())
         .isEqualTo(
-            new VisionConfig(TowerConfig.CLIP_LARGE_336, "mlp2x_gelu", -2, VisionConfig.PLACEHOLDER));
+            new VisionConfig(
+                TowerConfig.CLIP_LARGE_336, "mlp2x_gelu", -2, VisionConfig.PLACEHOLDER));
     assertThat(config.type()).isEqualTo(DecoderType.BUNNY_PHI3);
     assertThat(config.tokens().pad()).isEqualTo(95);
   }

@@ -39,7 +39,7 @@ class DenseModelsTest {
     JsonNode facts = JSON.readTree(ran("inspect", "--json", "--tensors", "--model", model).out());
     assertThat(facts.at("/architecture/type").asText()).isEqualTo(type);
     assertThat(facts.get("tensors").has(tensor)).isTrue();
-    assertThat(facts.get("parameters").properties()).hasSize(2); // the backbone, and all
+    assertThat(facts.get("parameters").properties()).hasSize(3); // backbone, feed forward, and all
 
     Path traced = folder.resolve("traced.safetensors");
     ran(
