@@ -9,9 +9,9 @@ import org.jspecify.annotations.Nullable;
 public final class Parameter implements Tensor {
   /** What a weight is for. A stage is a set of roles. */
   public enum Role {
-    /** Embeddings, attention, norms, pretrained experts, the head. */
+    /** Embeddings, attention, norms, the head; of a Mixtral its pretrained experts too. */
     BACKBONE,
-    /** Gates over the pretrained experts. */
+    /** Gates over the pretrained experts; where there are two, that of text tokens. */
     ROUTER,
     VISION_TOWER,
     PROJECTOR,
@@ -20,7 +20,13 @@ public final class Parameter implements Tensor {
     /** Gate rows of added experts. */
     NEW_ROUTER,
     CALIBRATION,
-    ADAPTER
+    ADAPTER,
+    /** The one network of a layer without experts. */
+    FEED_FORWARD,
+    /** Experts of a model that was a dense one. */
+    EXPERT,
+    /** Gates over the experts of vision tokens. */
+    VISION_ROUTER
   }
 
   private final String name;

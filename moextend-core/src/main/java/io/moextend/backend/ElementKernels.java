@@ -15,6 +15,9 @@ public interface ElementKernels {
   /** a + s·b; a sets the result's type, b may be of another floating type. */
   Array addScaled(Arena to, Array a, Array b, double s);
 
+  /** a·b, of one shape; a sets the result's type, b may be of another floating type. */
+  Array multiply(Arena to, Array a, Array b);
+
   /** s·a. */
   Array scale(Arena to, Array a, double s);
 

@@ -1,11 +1,12 @@
 package io.moextend.config;
 
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
  * A decoder-only language model.
  *
- * @param window keys a query sees back, 0 = all
+ * @param window keys a query sees back, its own included; 0 = all
  * @param tiedHead true where the head is the embedding table
  * @param vision null where the model takes no images
  */
@@ -37,19 +38,43 @@ public record DecoderConfig(
   }
 
   /** Rotary positions up to {@code maxPositions}. */
-  public record Rope(double theta, int maxPositions) {
+  public record Rope(double theta, int maxPositions, RopeScaling scaling) {
+    /** Angles as they are. */
+    public Rope(double theta, int maxPositions) {
+      this(theta, maxPositions, new RopeScaling.None());
+    }
+
     public Rope {
       ConfigException.requirePositive("max_position_embeddings", maxPositions);
       if (!(theta > 0)) {
         throw new ConfigException("rope_theta", theta, "must be above 0");
       }
     }
+
+    /** Sequences up to this many tokens share their angles; longer ones have others. */
+    public int sameAnglesUpTo() {
+      return scaling instanceof RopeScaling.ByLength by ? by.originalPositions() : maxPositions;
+    }
   }
 
   /**
-   * @param pad MoExtend pads with eos
+   * @param pad its embedding is never trained; null where the model names none
+   * @param otherEnds that end an answer as {@code eos} does
    */
-  public record SpecialTokens(int bos, int eos, int pad) {}
+  public record SpecialTokens(int bos, int eos, @Nullable Integer pad, List<Integer> otherEnds) {
+    public SpecialTokens {
+      otherEnds = List.copyOf(otherEnds);
+    }
+
+    public SpecialTokens(int bos, int eos, @Nullable Integer pad) {
+      this(bos, eos, pad, List.of());
+    }
+
+    /** True where an answer is over with this token. */
+    public boolean end(int token) {
+      return token == eos || otherEnds.contains(token);
+    }
+  }
 
   public DecoderConfig {
     ConfigException.requirePositive("vocab_size", vocab);
@@ -66,6 +91,21 @@ public record DecoderConfig(
           experts.extendedLayers(),
           "names a layer beyond num_hidden_layers=" + layers);
     }
+    if (feedForward instanceof FeedForwardConfig.Mixed mixed && mixed.layers().last() >= layers) {
+      throw new ConfigException(
+          "moe_layers", mixed.layers(), "names a layer beyond num_hidden_layers=" + layers);
+    }
+  }
+
+  /**
+   * @throws ConfigException where nobody has published such
+   */
+  public DecoderType type() {
+    return DecoderType.of(modelType)
+        .orElseThrow(
+            () ->
+                new ConfigException(
+                    "model_type", modelType, "known decoders are " + DecoderType.modelTypes()));
   }
 
   /** The same model with other networks between its attentions. */

@@ -1,83 +1,103 @@
 package io.moextend.config;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import io.moextend.config.DecoderType.Family;
+import java.util.List;
 
-/** A decoder's fields in a config.json: mixtral (plain or MoExtend) and llama. */
+/** A decoder's fields in a config.json. */
 final class DecoderJson {
-  static final String MIXTRAL = "mixtral";
-  static final String LLAMA = "llama";
-
-  private static final double LLAMA_THETA = 10_000;
+  private static final int PHI3_END = 32_000;
+  private static final int MISTRAL_WINDOW = 4096;
 
   private DecoderJson() {}
 
-  static DecoderConfig read(JsonFields fields) {
-    String type = fields.text("model_type");
-    refuseUnsupported(fields);
+  static DecoderConfig read(JsonFields fields, DecoderType type) {
+    Family family = type.family();
+    refuseUnsupported(fields, type);
     int hidden = fields.count("hidden_size", 1);
     int vocab = fields.count("vocab_size", 1);
-    boolean mixtral = type.equals(MIXTRAL);
+    DecoderConfig.Heads heads = heads(fields, hidden, family);
     return new DecoderConfig(
-        type,
+        type.modelType(),
         vocab,
         hidden,
         fields.count("num_hidden_layers", 1),
-        heads(fields, hidden, mixtral),
-        rope(fields, mixtral),
-        mixtral ? fields.count("sliding_window", 1, 0) : 0,
+        heads,
+        RopeJson.read(fields, family, heads.size() / 2),
+        family.keysIn(window(fields, family)),
         fields.positive("rms_norm_eps"),
         fields.notNegative("initializer_range", 0.02),
         fields.flag("tie_word_embeddings", false),
-        mixtral
-            ? experts(fields)
-            : new FeedForwardConfig.Dense(fields.count("intermediate_size", 1)),
-        tokens(fields),
+        feedForward(fields, type),
+        tokens(fields, family, vocab),
         VisionJson.read(fields, vocab));
   }
 
   /** Options of these architectures that would change the numbers and are not built. */
-  private static void refuseUnsupported(JsonFields fields) {
+  private static void refuseUnsupported(JsonFields fields, DecoderType type) {
+    Family family = type.family();
     if (!fields.text("hidden_act").equals("silu")) {
       throw fields.wrong("hidden_act", "only \"silu\" is supported");
     }
-    fields.only("attention_dropout", 0);
-    fields.only("router_jitter_noise", 0);
+    for (String dropout : List.of("attention_dropout", "embd_pdrop", "resid_pdrop")) {
+      fields.only(dropout, 0);
+    }
+    if (!type.mixed()) {
+      fields.only("router_jitter_noise", 0);
+    }
     fields.only("partial_rotary_factor", 1);
-    fields.off("attention_bias");
-    fields.off("mlp_bias");
-    fields.absent("rope_scaling", "only null is supported: positions are not rescaled");
+    for (String option : List.of("attention_bias", "mlp_bias", "use_mrope")) {
+      fields.off(option);
+    }
+    if (family == Family.QWEN2) {
+      fields.off("use_sliding_window");
+    }
+    if (family == Family.MIXTRAL) {
+      fields.absent("rope_scaling", "only null is supported: positions are not rescaled");
+    }
+    if (fields.json().path("layer_types").valueStream().anyMatch(DecoderJson::isPartial)) {
+      throw fields.wrong("layer_types", "all layers must be \"full_attention\"");
+    }
     fields.absent("quantization_config", "quantized weights are not read; take the model in bf16");
   }
 
-  private static DecoderConfig.Heads heads(JsonFields fields, int hidden, boolean mixtral) {
+  private static boolean isPartial(JsonNode layer) {
+    return !layer.asText().equals("full_attention");
+  }
+
+  private static DecoderConfig.Heads heads(JsonFields fields, int hidden, Family family) {
     int query = fields.count("num_attention_heads", 1);
     if (!fields.has("head_dim") && hidden % query != 0) {
       throw fields.wrong(
           "num_attention_heads", "must divide hidden_size=" + hidden + ", or give head_dim");
     }
-    // the first Llamas left it out: every query head has its own keys
     int keyValue =
-        mixtral
-            ? fields.count("num_key_value_heads", 1)
-            : fields.count("num_key_value_heads", 1, query);
+        switch (family) {
+          case MIXTRAL, MISTRAL, QWEN2 -> fields.count("num_key_value_heads", 1);
+          // the first Llamas left it out: every query head has its own keys
+          case LLAMA, PHI3 -> fields.count("num_key_value_heads", 1, query);
+        };
     return new DecoderConfig.Heads(query, keyValue, fields.count("head_dim", 1, hidden / query));
   }
 
-  /** Newer files keep theta in {@code rope_parameters}. */
-  private static DecoderConfig.Rope rope(JsonFields fields, boolean mixtral) {
-    int positions = fields.count("max_position_embeddings", 1);
-    if (fields.has("rope_parameters")) {
-      JsonFields rope = fields.object("rope_parameters");
-      if (!rope.text("rope_type", "default").equals("default")) {
-        throw rope.wrong("rope_type", "only \"default\" is supported: positions are not rescaled");
-      }
-      rope.only("partial_rotary_factor", 1);
-      return new DecoderConfig.Rope(rope.positive("rope_theta"), positions);
+  private static int window(JsonFields fields, Family family) {
+    return switch (family) {
+      case LLAMA, QWEN2 -> 0; // not read by the original
+      case MISTRAL ->
+          fields.isNull("sliding_window") ? 0 : fields.count("sliding_window", 1, MISTRAL_WINDOW);
+      case MIXTRAL, PHI3 -> fields.count("sliding_window", 1, 0);
+    };
+  }
+
+  private static FeedForwardConfig feedForward(JsonFields fields, DecoderType type) {
+    if (type.mixed()) {
+      return MixtureJson.read(fields, type, fields.count("num_hidden_layers", 1));
     }
-    double theta =
-        mixtral ? fields.positive("rope_theta") : fields.positive("rope_theta", LLAMA_THETA);
-    return new DecoderConfig.Rope(theta, positions);
+    return type.family() == Family.MIXTRAL
+        ? experts(fields)
+        : new FeedForwardConfig.Dense(fields.count("intermediate_size", 1));
   }
 
   /** An extended model counts the new expert in num_local_experts, also where layers lack it. */
@@ -92,11 +112,17 @@ final class DecoderJson {
         fields.notNegative("router_aux_loss_coef", 0.001));
   }
 
-  /** Absent ids are those of Hugging Face's own Mixtral and Llama; MoExtend pads with eos. */
-  private static DecoderConfig.SpecialTokens tokens(JsonFields fields) {
-    int eos = fields.count("eos_token_id", 0, 2);
+  /** Absent ids are those of Hugging Face's own configs. */
+  private static DecoderConfig.SpecialTokens tokens(JsonFields fields, Family family, int vocab) {
+    List<Integer> ends = fields.ids("eos_token_id");
+    int eos = !ends.isEmpty() ? ends.getFirst() : family == Family.PHI3 ? PHI3_END : 2;
+    boolean usual = family == Family.PHI3 && !fields.isNull("pad_token_id") && PHI3_END < vocab;
+    Integer pad =
+        fields.has("pad_token_id")
+            ? Integer.valueOf(fields.count("pad_token_id", 0))
+            : usual ? PHI3_END : null;
     return new DecoderConfig.SpecialTokens(
-        fields.count("bos_token_id", 0, 1), eos, fields.count("pad_token_id", 0, eos));
+        fields.count("bos_token_id", 0, 1), eos, pad, ends.stream().skip(1).toList());
   }
 
   static ObjectNode write(DecoderConfig config) {
@@ -104,33 +130,52 @@ final class DecoderJson {
         JsonNodeFactory.instance
             .objectNode()
             .put("bos_token_id", config.tokens().bos())
-            .put("eos_token_id", config.tokens().eos())
             .put("head_dim", config.heads().size())
             .put("hidden_act", "silu")
             .put("hidden_size", config.hidden())
             .put("initializer_range", config.initializerRange())
             .put("intermediate_size", config.feedForward().width())
-            .put("max_position_embeddings", config.rope().maxPositions())
             .put("model_type", config.modelType())
             .put("num_attention_heads", config.heads().query())
             .put("num_hidden_layers", config.layers())
             .put("num_key_value_heads", config.heads().keyValue())
-            .put("pad_token_id", config.tokens().pad())
             .put("rms_norm_eps", config.normEps())
-            .put("rope_theta", config.rope().theta())
             .put("tie_word_embeddings", config.tiedHead())
             .put("vocab_size", config.vocab());
-    if (config.window() > 0) {
-      json.put("sliding_window", config.window());
-    }
+    writeTokens(config.tokens(), json);
+    RopeJson.write(config.rope(), json);
+    writeWindow(config, json);
     switch (config.feedForward()) {
       case FeedForwardConfig.Dense _ -> {}
       case FeedForwardConfig.Experts experts -> writeExperts(experts, json);
+      case FeedForwardConfig.Mixed mixed -> MixtureJson.write(mixed, config.layers(), json);
     }
     if (config.vision() != null) {
       VisionJson.write(config.vision(), json);
     }
     return json;
+  }
+
+  private static void writeTokens(DecoderConfig.SpecialTokens tokens, ObjectNode json) {
+    if (tokens.otherEnds().isEmpty()) {
+      json.put("eos_token_id", tokens.eos());
+    } else {
+      var ends = json.putArray("eos_token_id").add(tokens.eos());
+      tokens.otherEnds().forEach(ends::add);
+    }
+    if (tokens.pad() != null) {
+      json.put("pad_token_id", tokens.pad());
+    }
+  }
+
+  private static void writeWindow(DecoderConfig config, ObjectNode json) {
+    Family family = config.type().family();
+    if (config.window() > 0) {
+      json.put("sliding_window", family.windowOf(config.window()));
+    } else if (family == Family.MISTRAL) {
+      // left out, it would be 4096
+      json.putNull("sliding_window");
+    }
   }
 
   private static void writeExperts(FeedForwardConfig.Experts experts, ObjectNode json) {

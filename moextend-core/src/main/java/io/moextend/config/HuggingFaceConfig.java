@@ -5,7 +5,6 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.List;
 
 /**
  * A config.json as Hugging Face publishes it, and what it says of the model. Fields that we do not
@@ -27,7 +26,7 @@ public final class HuggingFaceConfig {
   }
 
   /**
-   * Reads mixtral (plain or MoExtend), llama, clip_vision_model, and of a whole CLIP its {@code
+   * Reads the decoders of {@link DecoderType}, clip_vision_model, and of a whole CLIP its {@code
    * vision_config}.
    *
    * @param path the file, or the folder it stands in
@@ -74,15 +73,19 @@ public final class HuggingFaceConfig {
 
   private static ModelConfig interpret(JsonFields fields) {
     String type = fields.text("model_type");
+    var decoder = DecoderType.of(type);
+    if (decoder.isPresent()) {
+      return DecoderJson.read(fields, decoder.get());
+    }
     return switch (type) {
-      case DecoderJson.MIXTRAL, DecoderJson.LLAMA -> DecoderJson.read(fields);
       case TowerJson.CLIP -> TowerJson.read(fields);
       case CLIP_PAIR -> TowerJson.read(fields.object("vision_config"));
       default ->
           throw fields.wrong(
               "model_type",
-              "known are "
-                  + List.of(DecoderJson.MIXTRAL, DecoderJson.LLAMA, TowerJson.CLIP, CLIP_PAIR));
+              "known are %s, %s and %s"
+                  .formatted(
+                      String.join(", ", DecoderType.modelTypes()), TowerJson.CLIP, CLIP_PAIR));
     };
   }
 
@@ -162,12 +165,9 @@ public final class HuggingFaceConfig {
   }
 
   private static String architecture(ModelConfig model) {
-    return switch (model.modelType()) {
-      case DecoderJson.MIXTRAL -> "MixtralForCausalLM";
-      case DecoderJson.LLAMA -> "LlamaForCausalLM";
-      case TowerJson.CLIP -> "CLIPVisionModel";
-      default ->
-          throw new ConfigException("model_type", model.modelType(), "has no published class");
+    return switch (model) {
+      case DecoderConfig decoder -> decoder.type().architecture();
+      case TowerConfig _ -> "CLIPVisionModel";
     };
   }
 

@@ -3,6 +3,9 @@ package io.moextend.config;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.JsonNodeType;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
 import java.util.SortedSet;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
@@ -22,6 +25,11 @@ record JsonFields(String file, String path, ObjectNode json) {
 
   boolean has(String field) {
     return at(field) != null;
+  }
+
+  /** True where the field is there with the value null. */
+  boolean isNull(String field) {
+    return json.path(field).isNull();
   }
 
   /** A whole number of at least {@code least}. */
@@ -91,6 +99,38 @@ record JsonFields(String file, String path, ObjectNode json) {
     return value.booleanValue();
   }
 
+  /** A list of numbers above zero. */
+  List<Double> positives(String field) {
+    JsonNode value = required(field, "a list of numbers");
+    var numbers = new ArrayList<Double>();
+    for (JsonNode element : value) {
+      numbers.add(element.isNumber() ? element.doubleValue() : Double.NaN);
+    }
+    if (!value.isArray() || numbers.stream().anyMatch(n -> !(n > 0) || Double.isInfinite(n))) {
+      throw wrong(field, "write a list of numbers above 0");
+    }
+    return numbers;
+  }
+
+  /** A token's id, or several in a list; empty where the field is absent. */
+  List<Integer> ids(String field) {
+    JsonNode value = at(field);
+    if (value == null || !value.isArray()) {
+      return value == null ? List.of() : List.of(count(field, 0));
+    }
+    var ids = new ArrayList<Integer>();
+    for (JsonNode element : value) {
+      if (!element.isInt() || element.intValue() < 0) {
+        throw wrong(field, "write a whole number of at least 0, or a list of them");
+      }
+      ids.add(element.intValue());
+    }
+    if (ids.isEmpty()) {
+      throw wrong(field, "write a whole number of at least 0, or a list of them");
+    }
+    return ids;
+  }
+
   /** Whole numbers from 0 on, none twice; empty where the field is absent. */
   SortedSet<Integer> indices(String field) {
     var indices = new TreeSet<Integer>();
@@ -125,6 +165,15 @@ record JsonFields(String file, String path, ObjectNode json) {
     JsonNode value = at(field);
     if (value != null && (!value.isNumber() || value.doubleValue() != known)) {
       throw wrong(field, "only %s is supported".formatted(known));
+    }
+  }
+
+  /** Refuses options that are not among those that are built. */
+  void nothingBut(Set<String> known) {
+    for (var field : json.properties()) {
+      if (!known.contains(field.getKey()) && has(field.getKey())) {
+        throw wrong(field.getKey(), "is not supported here; known are " + new TreeSet<>(known));
+      }
     }
   }
 

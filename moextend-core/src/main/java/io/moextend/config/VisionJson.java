@@ -21,7 +21,8 @@ final class VisionJson {
 
   /**
    * Published MoExtend configs have only {@code visual.image_start_id}; tower, projector and
-   * feature layer are then those of the published code.
+   * feature layer are then those of the published code. Where {@code mm_vision_tower} stands
+   * without {@code visual}, what is left out is Bunny's.
    *
    * @return null where no field speaks of images
    */
@@ -29,16 +30,9 @@ final class VisionJson {
     if (MARKS.stream().noneMatch(fields::has)) {
       return null;
     }
-    int imageStart = fields.object("visual").count("image_start_id", 0);
-    if (imageStart > vocab - 3) {
-      throw fields
-          .object("visual")
-          .wrong(
-              "image_start_id",
-              "it and the two ids behind it must lie below vocab_size="
-                  + vocab
-                  + "; is vocab_size that of the text model before its embeddings were widened?");
-    }
+    boolean bunny = !fields.has("visual") && fields.has("mm_vision_tower");
+    int imageStart = bunny ? VisionConfig.PLACEHOLDER : imageStart(fields, vocab);
+    fields.off("use_s2");
     if (!fields.text("mm_vision_select_feature", "patch").equals("patch")) {
       throw fields.wrong("mm_vision_select_feature", "only \"patch\" is supported");
     }
@@ -49,8 +43,22 @@ final class VisionJson {
     return new VisionConfig(
         tower,
         fields.text("mm_projector_type", PROJECTOR),
-        fields.integer("mm_vision_select_layer", -1),
+        fields.integer("mm_vision_select_layer", bunny ? -2 : -1),
         imageStart);
+  }
+
+  private static int imageStart(JsonFields fields, int vocab) {
+    int imageStart = fields.object("visual").count("image_start_id", 0);
+    if (imageStart > vocab - 3) {
+      throw fields
+          .object("visual")
+          .wrong(
+              "image_start_id",
+              "it and the two ids behind it must lie below vocab_size="
+                  + vocab
+                  + "; is vocab_size that of the text model before its embeddings were widened?");
+    }
+    return imageStart;
   }
 
   private static TowerConfig tower(JsonFields fields) {
@@ -69,6 +77,10 @@ final class VisionJson {
     json.put("mm_projector_type", vision.projector());
     json.put("mm_hidden_size", vision.tower().hidden());
     json.put("mm_vision_select_layer", vision.featureLayer());
-    json.putObject("visual").put("image_start_id", vision.imageStart());
+    if (vision.marked()) {
+      json.putObject("visual").put("image_start_id", vision.imageStart());
+    } else {
+      json.put("mm_vision_tower", vision.tower().modelType());
+    }
   }
 }

@@ -37,6 +37,15 @@ record CachedPass(List<KeyValueCache> caches, int length) {
     return positions;
   }
 
+  /** Of each token's sequence, the new tokens with it. */
+  int[] lengths() {
+    int[] lengths = new int[caches.size() * length];
+    for (int i = 0; i < lengths.length; i++) {
+      lengths[i] = caches.get(i / length).length() + length;
+    }
+    return lengths;
+  }
+
   /** What the queries of one layer see. */
   Lookup in(int layer, Attention shape) {
     return (tape, q, k, v) -> {

@@ -8,25 +8,46 @@ import io.moextend.backend.Backend;
 import io.moextend.backend.LossKernels.BalanceForm;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
+import io.moextend.config.Scheme;
+import io.moextend.moe.Modalities;
+import io.moextend.moe.Router.Window;
+import io.moextend.moe.TokenGroup;
 import io.moextend.op.Add;
 import io.moextend.op.BalanceLoss;
 import io.moextend.op.CrossEntropy;
 import io.moextend.op.Rows;
+import java.util.Arrays;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Mean cross-entropy over labelled positions + coefficient · load-balancing loss. The head runs on
- * labelled positions only.
+ * Mean cross-entropy over labelled positions + coefficients · load-balancing losses, one for each
+ * group of tokens that is routed by itself. The head runs on labelled positions only.
  *
  * @param form which published balance loss; {@link #published} knows which model used which
- * @param coefficient of the balance loss; 0 leaves it out
+ * @param coefficients of the balance losses; one that is 0 or absent leaves its loss out
+ * @see <a href="https://arxiv.org/abs/2508.09779">MoIIE</a>, section 3.3, with two balance losses
  */
-public record CausalLoss(BalanceForm form, double coefficient) {
+public record CausalLoss(BalanceForm form, Map<TokenGroup, Double> coefficients) {
+  public CausalLoss {
+    coefficients = Map.copyOf(coefficients);
+  }
+
+  /**
+   * @param coefficient of the one balance loss of a model that routes all tokens alike
+   */
+  public CausalLoss(BalanceForm form, double coefficient) {
+    this(form, Map.of(TokenGroup.ALL, coefficient));
+  }
+
   /**
    * The loss the published code trains this model with: an extended model's layers taken one by one
-   * (MoExtend), any other mixture pooled (Hugging Face).
+   * (MoExtend), any other mixture pooled (Hugging Face, MoIIE).
    */
   public static CausalLoss published(DecoderConfig config) {
     return switch (config.feedForward()) {
@@ -35,7 +56,26 @@ public record CausalLoss(BalanceForm form, double coefficient) {
           new CausalLoss(
               e.extendedLayers().isEmpty() ? BalanceForm.POOLED : BalanceForm.PER_LAYER,
               e.balanceCoefficient());
+      case FeedForwardConfig.Mixed mixed ->
+          switch (mixed.scheme()) {
+            case Scheme.Moiie m -> ofModalities(m.visionBalance(), m.textBalance());
+            case Scheme.Vanilla v -> new CausalLoss(BalanceForm.POOLED, v.balance());
+            case Scheme.Modality() -> new CausalLoss(BalanceForm.POOLED, 0);
+            case Scheme.RoutedModality r -> ofModalities(r.visionBalance(), r.textBalance());
+          };
     };
+  }
+
+  private static CausalLoss ofModalities(double vision, double text) {
+    return new CausalLoss(
+        BalanceForm.POOLED, Map.of(TokenGroup.VISION, vision, TokenGroup.TEXT, text));
+  }
+
+  /** The same groups, each balance loss with this weight. */
+  public CausalLoss weighing(double coefficient) {
+    var same = new EnumMap<TokenGroup, Double>(TokenGroup.class);
+    coefficients.keySet().forEach(group -> same.put(group, coefficient));
+    return new CausalLoss(form, same);
   }
 
   /**
@@ -74,9 +114,15 @@ public record CausalLoss(BalanceForm form, double coefficient) {
   /**
    * Scalars [1], wide.
    *
-   * @param aux null where the model routes nothing or the coefficient is 0
+   * @param balances the load-balancing losses that are in the total, not weighted; of a group
+   *     without tokens 0
    */
-  public record Terms(Tensor total, Tensor languageModel, @Nullable Tensor aux) {}
+  public record Terms(Tensor total, Tensor languageModel, SortedMap<TokenGroup, Tensor> balances) {
+    /** The one of all tokens; null where there is none. */
+    public @Nullable Tensor aux() {
+      return balances.get(TokenGroup.ALL);
+    }
+  }
 
   /**
    * @param output of all rows, or of the labels' rows alone
@@ -98,21 +144,52 @@ public record CausalLoss(BalanceForm form, double coefficient) {
               return s.keep(
                   CrossEntropy.apply(tape, logits, labels.targets(), Math.max(1, labels.count())));
             });
-    if (output.routings().isEmpty() || coefficient == 0) {
-      return new Terms(lm, lm, null);
+    var balances = new TreeMap<TokenGroup, Tensor>();
+    Tensor total = lm;
+    List<Routing> routings = output.routings();
+    List<Window> windows = routings.isEmpty() ? List.of() : routings.getFirst().windows();
+    for (Window window : windows) {
+      double coefficient = coefficients.getOrDefault(window.group(), 0.0);
+      if (coefficient != 0) {
+        Tensor balance = balance(tape, routings, window, balanceMask);
+        balances.put(window.group(), balance);
+        total = Add.scaled(tape, total, balance, coefficient);
+      }
     }
-    Tensor aux = balance(tape, output.routings(), balanceMask);
-    return new Terms(Add.scaled(tape, lm, aux, coefficient), lm, aux);
+    return new Terms(total, lm, balances);
   }
 
-  private Tensor balance(Tape tape, List<Routing> routings, @Nullable Array mask) {
+  /**
+   * Over all columns: those outside the group's window have no share and no probability among its
+   * tokens.
+   */
+  private Tensor balance(
+      Tape tape, List<Routing> routings, Window window, @Nullable Array balanceMask) {
+    Routing first = routings.getFirst();
     return BalanceLoss.apply(
         tape,
         routings.stream().map(Routing::probabilities).toList(),
-        routings.stream().map(Routing::chosen).toList(),
-        mask,
+        routings.stream().map(Routing::columns).toList(),
+        counted(tape, first, window, balanceMask),
         form,
-        factor(routings));
+        window.group() == TokenGroup.ALL ? factor(routings) : window.columns());
+  }
+
+  /** [T] U8, 1 where a token of the group counts; null where all do. */
+  private static @Nullable Array counted(
+      Tape tape, Routing routing, Window window, @Nullable Array mask) {
+    Modalities modalities = routing.modalities();
+    if (window.group() == TokenGroup.ALL || modalities == null) {
+      return mask;
+    }
+    Backend backend = tape.backend();
+    byte[] all = new byte[modalities.tokens()];
+    if (mask == null) {
+      Arrays.fill(all, (byte) 1);
+    } else {
+      all = backend.toBytes(mask);
+    }
+    return backend.bytes(tape.arena(), modalities.among(window.group(), all), all.length);
   }
 
   /**

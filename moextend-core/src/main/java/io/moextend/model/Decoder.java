@@ -9,6 +9,7 @@ import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.config.DecoderConfig;
+import io.moextend.moe.Modalities;
 import io.moextend.nn.Lookup;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.op.Project;
@@ -86,7 +87,7 @@ public final class Decoder implements Module, AutoCloseable {
   /**
    * @param hidden [T, hidden] after the last norm, or [R, hidden] of the rows that were asked for
    * @param rows [R] I32, the rows that were asked for; null = all
-   * @param routings one for each mixture layer, in order, over all T tokens
+   * @param routings one for each layer that learns to route, in order, over all T tokens
    */
   public record Output(Tensor hidden, @Nullable Array rows, List<Routing> routings) {}
 
@@ -110,16 +111,17 @@ public final class Decoder implements Module, AutoCloseable {
     var context =
         new DecoderLayer.Context(
             shape,
-            rotation(tape, positions, batch.length()),
+            rope.rotation(tape, positions, filled(positions.length, batch.length())),
             Lookup.within(shape, batch.mask()),
-            null);
+            batch.modalities(tape, config));
     return run(tape, batch, rows, layer -> context, checkpointing, watch);
   }
 
   /**
    * Runs tokens that follow those in caches, which have them too afterwards. The first time that is
    * a prompt, then each token as it is chosen; what comes out is what {@link #forward} over the
-   * whole sequence gives at the new tokens. No gradients.
+   * whole sequence gives at the new tokens. No gradients. A cache that {@linkplain
+   * KeyValueCache#outgrownBy is outgrown} has to be cleared first.
    *
    * @param batch of one and the same number of new tokens for each cache, without a mask
    * @param caches one for each sequence, of different lengths as may be
@@ -129,15 +131,15 @@ public final class Decoder implements Module, AutoCloseable {
   public Output extend(
       Tape tape, ModelInput batch, List<KeyValueCache> caches, @Nullable Array rows) {
     CachedPass pass = CachedPass.of(batch, caches);
-    int[] positions = pass.positions();
     Attention shape = heads(batch);
-    Rotation rotation = rotation(tape, positions, 1 + Arrays.stream(positions).max().orElse(0));
+    Rotation rotation = rope.rotation(tape, pass.positions(), pass.lengths());
+    Modalities modalities = batch.modalities(tape, config);
     Output output =
         run(
             tape,
             batch,
             rows,
-            layer -> new DecoderLayer.Context(shape, rotation, pass.in(layer, shape), null),
+            layer -> new DecoderLayer.Context(shape, rotation, pass.in(layer, shape), modalities),
             false,
             Watch.NONE);
     pass.finish();
@@ -159,11 +161,14 @@ public final class Decoder implements Module, AutoCloseable {
       residency.enter(i);
       var asked =
           new DecoderLayer.Asked(
-              forced(batch, routings.size()), i == layers.size() - 1 ? rows : null);
-      List<Tensor> outs = layer(tape, layers.get(i), h, contexts.apply(i), asked, checkpointing);
+              forced(batch, routings.size()),
+              i == layers.size() - 1 ? rows : null,
+              batch.noise() == null ? null : 31 * batch.noise() + i);
+      DecoderLayer.Context context = contexts.apply(i);
+      List<Tensor> outs = layer(tape, layers.get(i), h, context, asked, checkpointing);
       h = outs.getFirst();
       if (outs.size() > 1) {
-        routings.add(new Routing(i, outs.get(1), outs.get(2), outs.get(3).data()));
+        routings.add(Routing.of(i, outs, layers.get(i).windows(), context.modalities()));
       }
       if (i < layers.size() - 1) {
         watch.see("hidden_states." + (i + 1), h.data());
@@ -223,10 +228,10 @@ public final class Decoder implements Module, AutoCloseable {
         config.window());
   }
 
-  private Rotation rotation(Tape tape, int[] positions, int upTo) {
-    RopeTables.Tables tables = rope.upTo(upTo);
-    return new Rotation(
-        tape.backend().ints(tape.arena(), positions, positions.length), tables.cos(), tables.sin());
+  private static int[] filled(int size, int value) {
+    int[] values = new int[size];
+    Arrays.fill(values, value);
+    return values;
   }
 
   private static @Nullable Array forced(ModelInput batch, int mixture) {

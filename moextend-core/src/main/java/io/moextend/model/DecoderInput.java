@@ -7,6 +7,7 @@ import io.moextend.autograd.Parameter.Role;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.config.DecoderConfig;
+import io.moextend.config.DecoderType.Eyes;
 import io.moextend.config.VisionConfig;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.op.Rows;
@@ -21,6 +22,7 @@ import org.jspecify.annotations.Nullable;
  */
 final class DecoderInput implements Module, AutoCloseable {
   private final Parameter embedding;
+  private final int untrained;
   private final @Nullable Vision vision;
 
   /** How patches become as wide as tokens. */
@@ -29,15 +31,17 @@ final class DecoderInput implements Module, AutoCloseable {
   DecoderInput(ParameterFactory from, DecoderConfig config) {
     this.embedding =
         from.weight("model.embed_tokens.weight", Role.BACKBONE, config.vocab(), config.hidden());
+    Integer pad = config.tokens().pad();
+    this.untrained = pad == null ? Rows.NONE : pad;
+    Eyes eyes = config.type().eyes();
     VisionConfig images = config.vision();
     this.vision =
         images == null
             ? null
             : new Vision(
                 images,
-                new ClipTower(from, "model.visual.vision_tower.vision_model", images.tower()),
-                new Projector(
-                    from, "model.visual.mm_projector", images.tower().hidden(), config.hidden()));
+                new ClipTower(from, eyes.tower() + ".vision_model", images.tower()),
+                new Projector(from, eyes.projector(), images.tower().hidden(), config.hidden()));
   }
 
   /** [vocab, hidden]. */
@@ -47,7 +51,7 @@ final class DecoderInput implements Module, AutoCloseable {
 
   /** [T, hidden]. */
   Tensor embed(Tape tape, ModelInput input, Watch watch) {
-    Tensor h = Rows.gather(tape, embedding, input.ids());
+    Tensor h = Rows.gather(tape, embedding, input.ids(), untrained);
     ModelInput.Images images = input.images();
     if (images == null) {
       return h;

@@ -6,6 +6,7 @@ import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.moe.Modalities;
 import io.moextend.moe.MoeLayer;
 import io.moextend.moe.Router;
 import io.moextend.nn.Lookup;
@@ -33,17 +34,19 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
   /**
    * What a layer is told of a pass.
    *
-   * @param vision [T] U8, 1 at image patches; null where there are none
+   * @param modalities null where all tokens are routed alike
    */
-  record Context(Attention shape, Rotation rotation, Lookup lookup, @Nullable Array vision) {}
+  record Context(
+      Attention shape, Rotation rotation, Lookup lookup, @Nullable Modalities modalities) {}
 
   /**
    * What is asked of one layer of a pass.
    *
    * @param forced [T, k] I32, the choice of experts to replay, or null
    * @param rows [R] I32, the rows of the result that will be read; null = all T
+   * @param noise seed of the layer's noise in a training pass; null = none
    */
-  record Asked(@Nullable Array forced, @Nullable Array rows) {}
+  record Asked(@Nullable Array forced, @Nullable Array rows, @Nullable Long noise) {}
 
   private final Parameter inputNorm;
   private final SelfAttention attention;
@@ -65,8 +68,8 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
   }
 
   /**
-   * @return the hidden state [T, H], or [R, H] of the rows asked for; and of a mixture the router's
-   *     logits, probabilities and choice for all T
+   * @return the hidden state [T, H], or [R, H] of the rows asked for; and of a mixture that learns
+   *     to route the logits, probabilities, chosen experts and chosen columns for all T
    */
   List<Tensor> forward(Tape tape, Tensor x, Context context, Asked asked) {
     Tensor normed = RmsNorm.apply(tape, x, inputNorm, eps);
@@ -83,15 +86,30 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
       }
       case FeedForward.Mixture(MoeLayer layer) -> {
         Tensor inner = RmsNorm.apply(tape, h, postNorm, eps);
-        MoeLayer.Result result =
-            layer.forward(
-                tape, new Router.Tokens(inner, context.vision(), asked.forced()), asked.rows());
-        yield List.of(
-            Add.apply(tape, read(tape, h, asked), result.hidden()),
-            result.decision().logits(),
-            result.decision().probabilities(),
-            Tensor.constant(result.decision().chosen()));
+        var tokens = new Router.Tokens(inner, context.modalities(), asked.forced(), asked.noise());
+        MoeLayer.Result result = layer.forward(tape, tokens, asked.rows());
+        yield outputs(Add.apply(tape, read(tape, h, asked), result.hidden()), result.decision());
       }
+    };
+  }
+
+  private static List<Tensor> outputs(Tensor hidden, Router.Decision decision) {
+    Router.Scores scores = decision.scores();
+    return scores == null
+        ? List.of(hidden)
+        : List.of(
+            hidden,
+            scores.logits(),
+            scores.probabilities(),
+            Tensor.constant(decision.chosen()),
+            Tensor.constant(scores.columns()));
+  }
+
+  /** What each column of the router's logits is about; empty where the layer has no router. */
+  List<Router.Window> windows() {
+    return switch (feedForward) {
+      case FeedForward.Dense _ -> List.of();
+      case FeedForward.Mixture(MoeLayer layer) -> layer.windows();
     };
   }
 

@@ -9,26 +9,24 @@ import io.moextend.moe.MoeLayer;
 import io.moextend.moe.TopKRouter;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.nn.ParameterFactory.Init;
-import io.moextend.nn.SelfAttention;
 import io.moextend.nn.SwiGlu;
 import io.moextend.op.Weight;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Builds a decoder's layers under the names of the published checkpoints of Mixtral, MoExtend and
- * Llama.
- */
+/** Builds a decoder's layers under the names of the published checkpoints. */
 final class DecoderNames {
   private static final String LAYERS = "model.layers.";
 
   private final ParameterFactory from;
   private final DecoderConfig config;
+  private final FamilyNames family;
 
   DecoderNames(ParameterFactory from, DecoderConfig config) {
     this.from = from;
     this.config = config;
+    this.family = new FamilyNames(from, config);
   }
 
   /** True for what belongs to one of the decoder's layers. */
@@ -40,51 +38,23 @@ final class DecoderNames {
     String prefix = LAYERS + index;
     return new DecoderLayer(
         norm(prefix + ".input_layernorm.weight"),
-        attention(prefix + ".self_attn"),
+        family.attention(prefix + ".self_attn"),
         norm(prefix + ".post_attention_layernorm.weight"),
         switch (config.feedForward()) {
           case FeedForwardConfig.Dense(int width) ->
               new DecoderLayer.FeedForward.Dense(
-                  swiGlu(
-                      Role.BACKBONE,
-                      width,
-                      prefix + ".mlp.gate_proj.weight",
-                      prefix + ".mlp.up_proj.weight",
-                      prefix + ".mlp.down_proj.weight"));
+                  family.network(Role.FEED_FORWARD, width, prefix + ".mlp"));
           case FeedForwardConfig.Experts experts ->
               new DecoderLayer.FeedForward.Mixture(
                   mixture(prefix + ".block_sparse_moe", experts, index));
+          case FeedForwardConfig.Mixed mixed ->
+              new MixedNames(from, config).feedForward(prefix + ".mlp", mixed, index);
         },
         config.normEps());
   }
 
   Parameter norm(String name) {
     return from.parameter(name, Role.BACKBONE, Init.ONES, config.hidden());
-  }
-
-  private SelfAttention attention(String prefix) {
-    int size = config.heads().size();
-    long query = (long) config.heads().query() * size;
-    long keyValue = (long) config.heads().keyValue() * size;
-    int hidden = config.hidden();
-    return new SelfAttention(
-        Weight.of(
-            from.backend(),
-            from.weight(prefix + ".q_proj.weight", Role.BACKBONE, query, hidden),
-            from.weight(prefix + ".k_proj.weight", Role.BACKBONE, keyValue, hidden),
-            from.weight(prefix + ".v_proj.weight", Role.BACKBONE, keyValue, hidden)),
-        Weight.of(
-            from.backend(), from.weight(prefix + ".o_proj.weight", Role.BACKBONE, hidden, query)));
-  }
-
-  private SwiGlu swiGlu(Role role, int width, String gate, String up, String down) {
-    int hidden = config.hidden();
-    return new SwiGlu(
-        Weight.of(
-            from.backend(),
-            from.weight(gate, role, width, hidden),
-            from.weight(up, role, width, hidden)),
-        Weight.of(from.backend(), from.weight(down, role, hidden, width)));
   }
 
   private MoeLayer mixture(String prefix, FeedForwardConfig.Experts experts, int index) {
@@ -109,7 +79,7 @@ final class DecoderNames {
     for (int e = 0; e < count; e++) {
       String expert = prefix + ".experts." + e;
       networks.add(
-          swiGlu(
+          family.network(
               e < experts.count() ? Role.BACKBONE : Role.NEW_EXPERT,
               experts.width(),
               expert + ".w1.weight",

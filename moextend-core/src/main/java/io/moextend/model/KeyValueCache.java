@@ -26,6 +26,7 @@ public final class KeyValueCache implements AutoCloseable {
 
   private final Backend backend;
   private final int capacity;
+  private final int sameAnglesUpTo;
   private final Arena arena;
   private final List<Layer> layers = new ArrayList<>();
   private int length;
@@ -41,6 +42,7 @@ public final class KeyValueCache implements AutoCloseable {
     long bytes = bytes(config, dtype, capacity);
     this.backend = backend;
     this.capacity = capacity;
+    this.sameAnglesUpTo = config.rope().sameAnglesUpTo();
     this.arena = backend.arena("keys and values, " + bytes + " bytes");
     int width = config.heads().keyValue() * config.heads().size();
     try {
@@ -84,11 +86,30 @@ public final class KeyValueCache implements AutoCloseable {
     return arena.liveBytes();
   }
 
-  /** Throws unless {@code more} tokens have room. */
+  /**
+   * True where the sequence gets so long with {@code more} tokens that the model turns all its
+   * positions by other angles (Phi-3's long factors), those of the keys here too: {@link #clear} it
+   * and run the whole sequence.
+   */
+  public boolean outgrownBy(int more) {
+    return length > 0 && length <= sameAnglesUpTo && length + more > sameAnglesUpTo;
+  }
+
+  /** Forgets all tokens. */
+  public void clear() {
+    length = 0;
+  }
+
+  /** Throws unless {@code more} tokens have room and the same angles. */
   void require(int more) {
     if (length + more > capacity) {
       throw new IllegalStateException(
           "%d more tokens behind %d in a cache for %d".formatted(more, length, capacity));
+    }
+    if (outgrownBy(more)) {
+      throw new IllegalStateException(
+          "%d more tokens behind %d: beyond %d the model has other angles; clear the cache and run the whole sequence"
+              .formatted(more, length, sameAnglesUpTo));
     }
   }
 

@@ -1,6 +1,10 @@
 package io.moextend.model;
 
 import io.moextend.array.Array;
+import io.moextend.autograd.Tape;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.FeedForwardConfig;
+import io.moextend.moe.Modalities;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -12,6 +16,9 @@ import org.jspecify.annotations.Nullable;
  * @param images null where the batch has none
  * @param forcedExperts per layer [T, k] I32, a recorded choice to replay; empty = the routers
  *     choose
+ * @param types [T] U8, 1 at image patches, 0 elsewhere; null = 1 where images put patches
+ * @param noise seed of the noise that a training pass has where a model is trained with any; null =
+ *     none
  */
 public record ModelInput(
     int batch,
@@ -19,7 +26,9 @@ public record ModelInput(
     Array ids,
     @Nullable Array mask,
     @Nullable Images images,
-    List<Array> forcedExperts) {
+    List<Array> forcedExperts,
+    @Nullable Array types,
+    @Nullable Long noise) {
   /** What stands in the image slots. */
   public sealed interface Images {
     /**
@@ -38,15 +47,54 @@ public record ModelInput(
     record Features(Array features, Array rows) implements Images {}
   }
 
+  /** A pass without noise whose image patches stand where its images say. */
+  public ModelInput(
+      int batch,
+      int length,
+      Array ids,
+      @Nullable Array mask,
+      @Nullable Images images,
+      List<Array> forcedExperts) {
+    this(batch, length, ids, mask, images, forcedExperts, null, null);
+  }
+
   public ModelInput {
     ids.require("ids", (long) batch * length);
     if (mask != null) {
       mask.require("mask", batch, length);
     }
+    if (types != null) {
+      types.require("types", (long) batch * length);
+    }
     forcedExperts = List.copyOf(forcedExperts);
+  }
+
+  /** The same as a training pass, with noise where the model is trained with any. */
+  public ModelInput with(long noise) {
+    return new ModelInput(batch, length, ids, mask, images, forcedExperts, types, noise);
   }
 
   public int tokens() {
     return batch * length;
+  }
+
+  /**
+   * Which tokens are vision and which text; waits for the device, where types and slots are. Null
+   * where the model does not want to know.
+   */
+  @Nullable Modalities modalities(Tape tape, DecoderConfig config) {
+    if (!(config.feedForward() instanceof FeedForwardConfig.Mixed mixed)
+        || !mixed.scheme().tellsModalities()) {
+      return null;
+    }
+    byte[] patches = new byte[tokens()];
+    if (types != null) {
+      patches = tape.backend().toBytes(types);
+    } else if (images != null) {
+      for (int row : tape.backend().toInts(images.rows())) {
+        patches[row] = 1;
+      }
+    }
+    return Modalities.of(tape.backend(), tape.arena(), patches, length);
   }
 }

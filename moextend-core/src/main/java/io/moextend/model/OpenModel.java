@@ -7,6 +7,7 @@ import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.DecoderConfig;
+import io.moextend.config.FeedForwardConfig;
 import java.util.List;
 import java.util.Set;
 
@@ -30,7 +31,7 @@ public final class OpenModel implements AutoCloseable {
   /**
    * @param source is closed with the model, and also where opening fails
    * @param trained roles this run trains; the others stay where the file is mapped
-   * @param seed of a projector that the checkpoint does not have
+   * @param seed of a projector, or a mixed layer's gates, that the checkpoint does not have
    */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
@@ -68,7 +69,7 @@ public final class OpenModel implements AutoCloseable {
           new FreshParameters(backend, arena, dtype, trained, config.initializerRange(), seed);
       var from =
           new LoadedParameters(
-              source, backend, arena, dtype, trained, fresh, Set.of(Role.PROJECTOR), sharded);
+              source, backend, arena, dtype, trained, fresh, mayBeFresh(config), sharded);
       var decoder = new Decoder(from, config);
       from.requireAllRead();
       return new OpenModel(source, arena, decoder, from.initialised());
@@ -77,6 +78,16 @@ public final class OpenModel implements AutoCloseable {
       source.close();
       throw e;
     }
+  }
+
+  /**
+   * What a checkpoint may lack: the projector before it was ever trained, and the gates of a dense
+   * model's layers that became mixtures, which the published conversion leaves out.
+   */
+  private static Set<Role> mayBeFresh(DecoderConfig config) {
+    return config.feedForward() instanceof FeedForwardConfig.Mixed
+        ? Set.of(Role.PROJECTOR, Role.ROUTER, Role.VISION_ROUTER)
+        : Set.of(Role.PROJECTOR);
   }
 
   public Decoder decoder() {

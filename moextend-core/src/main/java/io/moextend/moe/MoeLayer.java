@@ -10,6 +10,7 @@ import io.moextend.backend.Dispatch;
 import io.moextend.nn.SwiGlu;
 import io.moextend.op.Activate;
 import io.moextend.op.GroupedProject;
+import io.moextend.op.Jitter;
 import io.moextend.op.Route;
 import io.moextend.op.Rows;
 import io.moextend.op.Weight;
@@ -27,14 +28,23 @@ public final class MoeLayer implements Module, Weighted, AutoCloseable {
   private final List<SwiGlu> experts;
   private final List<Weight> gateUps;
   private final List<Weight> downs;
+  private final double jitter;
 
   public MoeLayer(Router router, List<SwiGlu> experts) {
+    this(router, experts, 0);
+  }
+
+  /**
+   * @param jitter half the width of the uniform noise that scales the input where a pass has noise
+   */
+  public MoeLayer(Router router, List<SwiGlu> experts, double jitter) {
     if (router.experts() != experts.size()) {
       throw new IllegalArgumentException(
           "the router chooses among %d experts, the layer has %d"
               .formatted(router.experts(), experts.size()));
     }
     this.router = router;
+    this.jitter = jitter;
     this.experts = List.copyOf(experts);
     this.gateUps = experts.stream().map(SwiGlu::gateUp).toList();
     this.downs = experts.stream().map(SwiGlu::down).toList();
@@ -50,7 +60,8 @@ public final class MoeLayer implements Module, Weighted, AutoCloseable {
    * @param asked [R] I32, the tokens whose result will be read: all are routed, the experts see
    *     these; null = all
    */
-  public Result forward(Tape tape, Router.Tokens tokens, @Nullable Array asked) {
+  public Result forward(Tape tape, Router.Tokens given, @Nullable Array asked) {
+    Router.Tokens tokens = noisy(tape, given);
     Router.Decision decision = router.route(tape, tokens);
     if (asked == null) {
       return new Result(
@@ -60,6 +71,22 @@ public final class MoeLayer implements Module, Weighted, AutoCloseable {
     Array chosen = tape.backend().gatherRows(tape.arena(), decision.chosen(), asked);
     Tensor weights = Rows.gather(tape, decision.weights(), asked);
     return new Result(experts(tape, hidden, chosen, weights), decision);
+  }
+
+  private Router.Tokens noisy(Tape tape, Router.Tokens tokens) {
+    Long noise = tokens.noise();
+    return jitter == 0 || noise == null
+        ? tokens
+        : new Router.Tokens(
+            Jitter.apply(tape, tokens.hidden(), jitter, noise),
+            tokens.modalities(),
+            tokens.forced(),
+            null);
+  }
+
+  /** What each column of the router's logits is about. */
+  public List<Router.Window> windows() {
+    return router.windows();
   }
 
   private Tensor experts(Tape tape, Tensor hidden, Array chosen, Tensor weights) {

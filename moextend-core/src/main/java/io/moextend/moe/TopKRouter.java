@@ -8,6 +8,7 @@ import io.moextend.autograd.Tensor;
 import io.moextend.op.Project;
 import io.moextend.op.Route;
 import io.moextend.op.Weight;
+import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -38,6 +39,11 @@ public final class TopKRouter implements Router {
   }
 
   @Override
+  public List<Window> windows() {
+    return List.of(new Window(TokenGroup.ALL, 0, experts, 0));
+  }
+
+  @Override
   public Decision route(Tape tape, Tokens tokens) {
     DType compute = tokens.hidden().data().dtype();
     Tensor logits = Project.apply(tape, tokens.hidden(), gate, compute.wide());
@@ -45,7 +51,8 @@ public final class TopKRouter implements Router {
     Array forced = tokens.forced();
     Array chosen = forced != null ? forced : tape.backend().topK(tape.arena(), p.data(), topK);
     Tensor q = calibration == null ? p : calibration.forward(tape, p, compute);
-    return new Decision(logits, p, chosen, Route.weights(tape, q, chosen, true));
+    return new Decision(
+        new Scores(logits, p, chosen), chosen, Route.weights(tape, q, chosen, true));
   }
 
   @Override

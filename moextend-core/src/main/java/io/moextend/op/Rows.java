@@ -13,8 +13,20 @@ import org.jspecify.annotations.Nullable;
 public final class Rows {
   private Rows() {}
 
+  /** No row of a table. */
+  public static final int NONE = -1;
+
   /** y[r] = table[rows[r]]. table [V, H], rows [R]; the gradient of a row adds up over its uses. */
   public static Tensor gather(Tape tape, Tensor table, Array rows) {
+    return gather(tape, table, rows, NONE);
+  }
+
+  /**
+   * As above.
+   *
+   * @param untrained a row that gets no gradient (torch's padding_idx), or {@link #NONE}
+   */
+  public static Tensor gather(Tape tape, Tensor table, Array rows, int untrained) {
     Array y = tape.backend().gatherRows(tape.arena(), table.data(), rows);
     long tableRows = table.data().dim(0);
     return tape.record(
@@ -24,6 +36,9 @@ public final class Rows {
         List.of(rows),
         dY -> {
           Array wide = tape.backend().scatterRows(tape.arena(), dY, rows, tableRows);
+          if (untrained >= 0 && untrained < tableRows) {
+            tape.backend().fillInto(wide.slice(untrained, untrained + 1L), 0);
+          }
           // a weight takes its gradient wide, an activation in its own type
           return List.of(table instanceof Parameter ? wide : Cast.array(tape, wide, dY.dtype()));
         });

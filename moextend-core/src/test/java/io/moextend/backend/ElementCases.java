@@ -28,7 +28,7 @@ final class ElementCases {
 
   private static Case sums(int rows, int width) {
     return Case.of(
-        "add, addScaled, scale, sumRows",
+        "add, addScaled, multiply, scale, sumRows",
         "[%d, %d]".formatted(rows, width),
         t -> {
           Array x = t.values(rows, width);
@@ -40,6 +40,9 @@ final class ElementCases {
           t.result("x + 0.3 y", b.addScaled(t.arena(), x, y, 0.3), t.compute(), rows, width);
           t.result("x + 0.3 z", b.addScaled(t.arena(), x, z, 0.3), t.compute(), rows, width);
           t.result("z - 2 x", b.addScaled(t.arena(), z, x, -2), t.wide(), rows, width);
+          t.result("x y", b.multiply(t.arena(), x, y), t.compute(), rows, width);
+          t.result("x z", b.multiply(t.arena(), x, z), t.compute(), rows, width);
+          t.result("z x", b.multiply(t.arena(), z, x), t.wide(), rows, width);
           t.result("1.7 x", b.scale(t.arena(), x, 1.7), t.compute(), rows, width);
           t.result("1.7 z", b.scale(t.arena(), z, 1.7), t.wide(), rows, width);
           t.result("sum of x", b.sumRows(t.arena(), x), t.wide(), width);

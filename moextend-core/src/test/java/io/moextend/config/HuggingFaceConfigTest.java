@@ -36,6 +36,11 @@ class HuggingFaceConfigTest {
         "moextend/clip_tiny",
         "hf/hf_mixtral",
         "hf/hf_llama",
+        "hf/hf_llama31",
+        "hf/hf_mistral",
+        "hf/hf_qwen2",
+        "hf/hf_phi3",
+        "hf/hf_phi3_longrope",
         "hf/hf_clip_vision"
       })
   void aConfigIsWrittenBackFieldForField(String name) throws IOException {
@@ -52,6 +57,11 @@ class HuggingFaceConfigTest {
         "moextend/vision_gate",
         "moextend/moextend_ft",
         "hf/hf_llama",
+        "hf/hf_llama31",
+        "hf/hf_mistral",
+        "hf/hf_qwen2",
+        "hf/hf_phi3",
+        "hf/hf_phi3_longrope",
         "moextend/clip_tiny"
       })
   void aModelWithoutAPublishedFileGetsOneThatSaysTheSame(String name) throws IOException {

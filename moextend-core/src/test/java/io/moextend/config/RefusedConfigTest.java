@@ -87,7 +87,8 @@ class RefusedConfigTest {
           add_layer | [-1] | whole numbers from 0
           add_layer | ["0"] | whole numbers
           add_layer | 0 | list of whole numbers
-          eos_token_id | [2, 3] | whole number
+          eos_token_id | ["2"] | whole number
+          eos_token_id | [] | whole number
           pad_token_id | -1 | at least 0
           visual | 440 | object in braces
           visual.image_start_id | 478 | must lie below vocab_size=480

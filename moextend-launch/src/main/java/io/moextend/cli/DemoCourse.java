@@ -163,6 +163,9 @@ record DemoCourse(DemoSettings settings, DemoResults results) {
               "%d experts of width %d, %d of them for a token"
                   .formatted(e.count(), e.width(), e.topK());
           case FeedForwardConfig.Dense d -> "dense, width " + d.width();
+          case FeedForwardConfig.Mixed m ->
+              "%d experts of width %d in layers %s"
+                  .formatted(m.scheme().experts(), m.width(), m.layers());
         };
     return "Mixtral: vocabulary %d, width %d, %d layers, %d heads, %s"
         .formatted(model.vocab(), model.hidden(), model.layers(), model.heads().query(), experts);

@@ -86,8 +86,7 @@ record DemoPlan(
             0.05,
             false,
             new FeedForwardConfig.Experts(hidden, EXPERTS, CHOSEN, new TreeSet<>(), 0.01),
-            new DecoderConfig.SpecialTokens(
-                DemoTokenizer.START, DemoTokenizer.END, DemoTokenizer.END),
+            new DecoderConfig.SpecialTokens(DemoTokenizer.START, DemoTokenizer.END, null),
             null));
   }
 

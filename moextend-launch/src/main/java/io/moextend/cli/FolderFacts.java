@@ -104,7 +104,9 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
           addTower(section, vision.tower());
           section.put("projector", vision.projector());
           section.put("feature layer", vision.featureLayer());
-          section.put("image start id", vision.imageStart());
+          if (vision.marked()) {
+            section.put("image start id", vision.imageStart());
+          }
         }
       }
     }
@@ -119,12 +121,21 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
     section.put("head size", decoder.heads().size());
     section.put("vocabulary", decoder.vocab());
     section.put("longest sequence", decoder.rope().maxPositions());
+    if (decoder.window() > 0) {
+      section.put("keys a query sees", decoder.window());
+    }
     section.put("feed-forward width", decoder.feedForward().width());
     if (decoder.feedForward() instanceof FeedForwardConfig.Experts experts) {
       section.put("pretrained experts", experts.count());
       section.put("experts a token", experts.topK());
       var extended = section.putArray("extended layers");
       experts.extendedLayers().forEach(extended::add);
+    }
+    if (decoder.feedForward() instanceof FeedForwardConfig.Mixed mixed) {
+      section.put("experts of a layer", mixed.scheme().experts());
+      section.put("experts a token", mixed.scheme().topK());
+      var layers = section.putArray("layers with experts");
+      mixed.layers().forEach(layers::add);
     }
   }
 

@@ -87,7 +87,7 @@ final class GenerateCommand implements Callable<Integer> {
               asked.ids(),
               pictures,
               most,
-              token -> token == tokenizer.eos() || token == turn,
+              token -> token == tokenizer.eos() || token == turn || config.tokens().end(token),
               token -> {
                 rates.count();
                 text.add(token);
@@ -112,10 +112,17 @@ final class GenerateCommand implements Callable<Integer> {
     if (vision == null && !images.isEmpty()) {
       throw new ConfigException("--image", images.getFirst(), "the model has no vision part");
     }
+    boolean marked = vision != null && vision.marked();
+    if (!marked && !images.isEmpty()) {
+      throw new ConfigException(
+          "--image",
+          images.getFirst(),
+          "only models whose images have ids of their own are asked about images here");
+    }
     var tokens =
         new ImageTokens(
             tokenizer,
-            vision == null ? tokenizer.vocabularySize() : vision.imageStart(),
+            vision == null || !marked ? tokenizer.vocabularySize() : vision.imageStart(),
             vision == null ? 1 : vision.tower().patches(),
             ImageTokens.SlotContent.PADS);
     var encoder =

@@ -18,7 +18,7 @@ import picocli.CommandLine.Spec;
     name = "random-model",
     mixinStandardHelpOptions = true,
     description =
-        "Writes a model of a config.json's shape with random weights: Mixtral, Llama, or a CLIP vision tower.",
+        "Writes a model of a config.json's shape with random weights: Mixtral, Llama, Mistral, Qwen2, Phi-3, or a CLIP vision tower.",
     footer = {
       "",
       "Example:  moextend random-model --config golden/hf/hf_mixtral/config.json --output runs/random"

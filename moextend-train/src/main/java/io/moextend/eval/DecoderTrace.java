@@ -15,6 +15,7 @@ import io.moextend.model.Decoder;
 import io.moextend.model.ModelInput;
 import io.moextend.model.Routing;
 import io.moextend.model.Watch;
+import io.moextend.moe.Router.Window;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -61,9 +62,7 @@ public final class DecoderTrace {
           model.forward(
               tape, inputs.on(backend, arena, model.dtype(), inputs.forced()), false, watch());
       for (Routing routing : output.routings()) {
-        Array logits = routing.logits().data();
-        out.put("router_logits." + routing.layer(), logits, logits.shape());
-        out.put("selected_experts." + routing.layer(), routing.chosen(), routing.chosen().shape());
+        routing.windows().forEach(window -> put(arena, routing, window));
       }
       out.put(
           "logits",
@@ -75,13 +74,36 @@ public final class DecoderTrace {
       if (labels != null) {
         CausalLoss.Terms terms = terms(tape, arena, output, labels, inputs.mask());
         out.put("lm_loss", terms.languageModel().data());
-        if (terms.aux() != null) {
-          out.put("aux_loss", terms.aux().data());
-        }
+        terms.balances().forEach((group, loss) -> out.put(group.loss(), loss.data()));
         out.put("loss", terms.total().data());
         testMode(tape, arena, output, labels);
       }
     }
+  }
+
+  /** Of a group's tokens alone, and its choice counted from the first expert it reaches. */
+  private void put(Arena arena, Routing routing, Window window) {
+    String group =
+        switch (window.group()) {
+          case ALL -> "";
+          case VISION -> "vis_";
+          case TEXT -> "lan_";
+        };
+    int[] rows = routing.rows(window);
+    Array of = backend.ints(arena, rows, rows.length);
+    Array logits = backend.gatherRows(arena, routing.logits().data(), of);
+    Array within =
+        backend.columns(arena, logits, window.column(), window.column() + window.columns());
+    out.put(group + "router_logits." + routing.layer(), within, within.shape());
+    Array chosen = backend.gatherRows(arena, routing.chosen(), of);
+    int[] local = backend.toInts(chosen);
+    for (int i = 0; i < local.length; i++) {
+      local[i] -= window.expert();
+    }
+    out.put(
+        group + "selected_experts." + routing.layer(),
+        backend.ints(arena, local, chosen.shape()),
+        chosen.shape());
   }
 
   /**

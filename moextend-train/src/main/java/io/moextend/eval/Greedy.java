@@ -59,6 +59,12 @@ public final class Greedy {
       int[] ids = prompt;
       Pictures shown = pictures;
       while (length < most) {
+        if (cache.outgrownBy(ids.length)) {
+          cache.clear();
+          ids = Arrays.copyOf(prompt, prompt.length + length);
+          System.arraycopy(answer, 0, ids, prompt.length, length);
+          shown = pictures;
+        }
         int next = next(ids, shown, cache);
         if (stop.test(next)) {
           break;

@@ -66,6 +66,12 @@ public final class InitExpert {
               "model_type",
               config.decoder().modelType(),
               "a mixture of experts is wanted; a dense model has none to extend");
+      case FeedForwardConfig.Mixed m ->
+          throw new ConfigException(
+              "model_type",
+              config.decoder().modelType(),
+              "a mixture with experts in every layer is wanted; this one has some in layers "
+                  + m.layers());
     };
   }
 

@@ -68,6 +68,12 @@ public final class RoutingCounter {
               "model_type",
               config.modelType(),
               "a mixture of experts is wanted; a dense model routes nothing");
+      case FeedForwardConfig.Mixed m ->
+          throw new ConfigException(
+              "model_type",
+              config.modelType(),
+              "a mixture with experts in every layer is wanted; this one has some in layers "
+                  + m.layers());
       case FeedForwardConfig.Experts e when !e.extendedLayers().isEmpty() ->
           throw new ConfigException(
               "add_layer",

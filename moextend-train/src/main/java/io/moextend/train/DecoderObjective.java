@@ -11,7 +11,9 @@ import io.moextend.data.FeatureCache;
 import io.moextend.model.CausalLoss;
 import io.moextend.model.Decoder;
 import io.moextend.model.LayerResidency;
+import io.moextend.model.ModelInput;
 import io.moextend.model.Watch;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /** A decoder and its loss over batches of samples. Each micro-batch has an arena of its own. */
@@ -45,7 +47,7 @@ public final class DecoderObjective implements Objective<Batch> {
       LayerResidency residency = model.residency();
       Tape tape = Tape.recording(backend, arena, residency.training(gradients));
       BatchOnDevice on = BatchOnDevice.of(backend, arena, batch, images.of(arena, batch));
-      CausalLoss.Terms terms = forward(tape, on);
+      CausalLoss.Terms terms = forward(tape, on, on.input().with(noise(batch)));
       Tensor total = terms.total();
       Losses losses = losses(batch, on, terms);
       if (total.requiresGrad()) {
@@ -62,24 +64,32 @@ public final class DecoderObjective implements Objective<Batch> {
   public Losses evaluate(Batch batch) {
     try (Arena arena = backend.arena("evaluation")) {
       BatchOnDevice on = BatchOnDevice.of(backend, arena, batch, images.of(arena, batch));
-      Losses losses = losses(batch, on, forward(Tape.off(backend, arena), on));
+      Losses losses = losses(batch, on, forward(Tape.off(backend, arena), on, on.input()));
       model.residency().finish();
       return losses;
     }
   }
 
-  private CausalLoss.Terms forward(Tape tape, BatchOnDevice on) {
+  /** Of the batch alone, so that a run that is taken up again draws the same. */
+  private static long noise(Batch batch) {
+    return Arrays.hashCode(batch.ids());
+  }
+
+  private CausalLoss.Terms forward(Tape tape, BatchOnDevice on, ModelInput input) {
     Decoder.Output output =
-        model.forward(tape, on.input(), on.labels().rows(), checkpointing, Watch.NONE);
+        model.forward(tape, input, on.labels().rows(), checkpointing, Watch.NONE);
     return loss.of(tape, model, output, on.labels(), on.counted());
   }
 
   private Losses losses(Batch batch, BatchOnDevice on, CausalLoss.Terms terms) {
-    Tensor aux = terms.aux();
+    double balance = 0;
+    for (Tensor one : terms.balances().values()) {
+      balance += backend.toDouble(one.data());
+    }
     return new Losses(
         backend.toDouble(terms.total().data()),
         backend.toDouble(terms.languageModel().data()),
-        aux == null ? 0 : backend.toDouble(aux.data()),
+        balance,
         on.tokens(),
         batch.rows(),
         terms.total().requiresGrad());

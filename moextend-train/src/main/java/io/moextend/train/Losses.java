@@ -7,7 +7,8 @@ import java.util.Collection;
  *
  * @param loss what is minimised: language loss plus weighted load-balancing loss
  * @param lmLoss mean cross-entropy over the batch's labelled positions
- * @param auxLoss load-balancing loss before its weight; 0 where there is none
+ * @param auxLoss load-balancing loss before its weight, the sum where vision and text have one
+ *     each; 0 where there is none
  * @param tokens unmasked tokens that went through the model
  * @param samples rows
  * @param trained false where nothing that trains took part (in alignment, a batch without images):

@@ -124,8 +124,8 @@ public record TrainingSection(
           case PER_LAYER -> BalanceForm.PER_LAYER;
           case POOLED -> pooled(model);
         };
-    return new CausalLoss(
-        form, routerAuxLossCoef == null ? published.coefficient() : routerAuxLossCoef);
+    var loss = new CausalLoss(form, published.coefficients());
+    return routerAuxLossCoef == null ? loss : loss.weighing(routerAuxLossCoef);
   }
 
   private static BalanceForm pooled(DecoderConfig model) {

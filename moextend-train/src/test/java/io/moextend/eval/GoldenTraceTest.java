@@ -60,7 +60,12 @@ class GoldenTraceTest {
                     Arguments.of(backend, "moextend/moextend_ft_rand", Stage.FINETUNE, true),
                     Arguments.of(backend, "moextend/moextend_ft", Stage.FINETUNE, false),
                     Arguments.of(backend, "hf/hf_mixtral", null, false),
-                    Arguments.of(backend, "hf/hf_llama", null, true)));
+                    Arguments.of(backend, "hf/hf_llama", null, true),
+                    Arguments.of(backend, "hf/hf_llama31", null, false),
+                    Arguments.of(backend, "hf/hf_mistral", null, false),
+                    Arguments.of(backend, "hf/hf_qwen2", null, true),
+                    Arguments.of(backend, "hf/hf_phi3", null, false),
+                    Arguments.of(backend, "hf/hf_phi3_longrope", null, true)));
   }
 
   @ParameterizedTest(name = "{1} on {0}, checkpointing {3}")

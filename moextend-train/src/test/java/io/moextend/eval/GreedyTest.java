@@ -73,7 +73,17 @@ class GreedyTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"cpu, hf/hf_mixtral", "nd4j, hf/hf_mixtral", "cpu, hf/hf_llama"})
+  @CsvSource({
+    "cpu, hf/hf_mixtral",
+    "nd4j, hf/hf_mixtral",
+    "cpu, hf/hf_llama",
+    "cpu, hf/hf_llama31",
+    "cpu, hf/hf_mistral",
+    "cpu, hf/hf_qwen2",
+    "cpu, hf/hf_phi3",
+    "cpu, hf/hf_phi3_longrope",
+    "nd4j, hf/hf_phi3_longrope"
+  })
   void theAnswerIsThatOfRunningTheWholeSequenceForEachToken(String backendName, String name) {
     Path folder = Golden.path(name);
     int[] prompt = {1, 17, 93, 4, 55, 21, 8};

@@ -32,6 +32,17 @@ interface CpuElements extends ElementKernels {
   }
 
   @Override
+  default Array multiply(Arena to, Array a, Array b) {
+    sameShape(a, b);
+    return map(
+        to,
+        a,
+        b,
+        (lane, x, y, out, n) ->
+            PointwiseLoops.product(x.address(), y.address(), out.address(), out.width(), n));
+  }
+
+  @Override
   default Array scale(Arena to, Array a, double s) {
     float factor = (float) s;
     return map(

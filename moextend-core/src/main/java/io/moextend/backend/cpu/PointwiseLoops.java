@@ -76,6 +76,19 @@ final class PointwiseLoops {
     }
   }
 
+  /** out = a·b, all of one type. */
+  static void product(long a, long b, long out, int width, int n) {
+    if (width == BF16) {
+      for (int i = 0; i < n; i += LANES) {
+        narrow(widen(a, i).mul(widen(b, i)), out, i);
+      }
+    } else {
+      for (int i = 0; i < n; i += LANES) {
+        store(load(a, i).mul(load(b, i)), out, i);
+      }
+    }
+  }
+
   /** out = a·b, where a is F32. */
   static void multiply(long a, long b, long out, int width, int n) {
     if (width == BF16) {

@@ -38,6 +38,19 @@ interface Nd4jElementKernels extends ElementKernels {
   }
 
   @Override
+  default Array multiply(Arena to, Array a, Array b) {
+    b.require("b", a.shape());
+    Array out = to.allocate(a.dtype(), a.shape());
+    if (a.size() > 0) {
+      try (var t = new Temporaries()) {
+        INDArray first = Nd4jArray.number(a);
+        Nd4jArray.of(out).assign(t.cast(b, first.dataType())).muli(first);
+      }
+    }
+    return out;
+  }
+
+  @Override
   default Array scale(Arena to, Array a, double s) {
     Array out = to.allocate(a.dtype(), a.shape());
     if (a.size() > 0) {

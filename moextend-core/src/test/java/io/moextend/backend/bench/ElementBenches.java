@@ -38,6 +38,7 @@ final class ElementBenches {
               Array y = bed.values(DType.F32, bed.setting().tokens(), bed.setting().hidden());
               return to -> bed.backend().addScaled(to, x, y, 0.3);
             }),
+        two("multiply", (b, to, x, y) -> b.multiply(to, x, y)),
         one("scale", (b, to, x, same) -> b.scale(to, x, 0.3)),
         cast("cast.toWide", true),
         cast("cast.fromWide", false));

@@ -32,6 +32,11 @@ interface PlainElementKernels extends ElementKernels {
   }
 
   @Override
+  default Array multiply(Arena to, Array a, Array b) {
+    return each(to, a.dtype(), a.shape(), i -> of(a).get(i) * of(b).get(i));
+  }
+
+  @Override
   default Array scale(Arena to, Array a, double s) {
     return each(to, a.dtype(), a.shape(), i -> s * of(a).get(i));
   }
