@@ -13,7 +13,8 @@ import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
 
 /**
  * A config.json as Hugging Face publishes it, and what it says of the model. Fields that we do not
@@ -25,7 +26,11 @@ public final class HuggingFaceConfig {
   public static final String FILE = "config.json";
 
   private static final long LARGEST = 16 << 20;
-  private static final String CLIP_PAIR = "clip";
+
+  /** Whole models of text and images, whose {@code vision_config} is read, and the tower's type. */
+  private static final Map<String, String> PAIRS =
+      Map.of("clip", TowerJson.CLIP, "siglip", TowerJson.SIGLIP);
+
   private static final JsonMapper JSON =
       JsonMapper.builder()
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
@@ -41,8 +46,8 @@ public final class HuggingFaceConfig {
   }
 
   /**
-   * Reads mixtral (plain or MoExtend), llama, clip_vision_model, and of a whole CLIP its {@code
-   * vision_config}.
+   * Reads mixtral (plain or MoExtend), llama, a vision tower, and of a whole CLIP or SigLIP its
+   * {@code vision_config}.
    *
    * @param path the file, or the folder it stands in
    * @throws ConfigException naming file and field, where a field is missing, of the wrong type, or
@@ -51,6 +56,11 @@ public final class HuggingFaceConfig {
   public static HuggingFaceConfig read(Path path) {
     Path file = Files.isDirectory(path) ? path.resolve(FILE) : path;
     ObjectNode json = parse(file);
+    Path tower = VisionJson.towerBeside(json, file);
+    if (tower != null) {
+      // so that what is written later needs no folder beside it
+      json.set(VisionJson.TOWER, TowerJson.write(read(tower).tower()));
+    }
     var fields = new JsonFields(file.toString(), "", json);
     try {
       return new HuggingFaceConfig(json, interpret(fields));
@@ -114,13 +124,21 @@ public final class HuggingFaceConfig {
     String type = fields.text("model_type");
     return switch (type) {
       case DecoderJson.MIXTRAL, DecoderJson.LLAMA -> DecoderJson.read(fields);
-      case TowerJson.CLIP -> TowerJson.read(fields);
-      case CLIP_PAIR -> TowerJson.read(fields.object("vision_config"));
-      default ->
-          throw fields.wrong(
-              "model_type",
-              "known are "
-                  + List.of(DecoderJson.MIXTRAL, DecoderJson.LLAMA, TowerJson.CLIP, CLIP_PAIR));
+      case TowerJson.CLIP, TowerJson.SIGLIP, TowerJson.DINO -> TowerJson.read(fields, type);
+      default -> {
+        String tower = PAIRS.get(type);
+        if (tower != null) {
+          yield TowerJson.read(fields.object("vision_config"), tower);
+        }
+        throw fields.wrong(
+            "model_type",
+            "known are %s, %s, %s and of pairs %s"
+                .formatted(
+                    DecoderJson.MIXTRAL,
+                    DecoderJson.LLAMA,
+                    String.join(", ", TowerJson.TYPES),
+                    new TreeSet<>(PAIRS.keySet())));
+      }
     };
   }
 
@@ -158,7 +176,7 @@ public final class HuggingFaceConfig {
    * @throws ConfigException where such a file could not be read back
    */
   public HuggingFaceConfig with(ModelConfig changed) {
-    boolean nested = CLIP_PAIR.equals(json.path("model_type").textValue());
+    boolean nested = PAIRS.containsKey(json.path("model_type").asText());
     ObjectNode merged = json.deepCopy();
     merge(merged, written(model, nested), written(changed, nested));
     return checked(merged, changed);
@@ -204,6 +222,8 @@ public final class HuggingFaceConfig {
       case DecoderJson.MIXTRAL -> "MixtralForCausalLM";
       case DecoderJson.LLAMA -> "LlamaForCausalLM";
       case TowerJson.CLIP -> "CLIPVisionModel";
+      case TowerJson.SIGLIP -> "SiglipVisionModel";
+      case TowerJson.DINO -> "Dinov2Model";
       default ->
           throw new ConfigException("model_type", model.modelType(), "has no published class");
     };

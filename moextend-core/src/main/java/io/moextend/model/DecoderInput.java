@@ -10,9 +10,8 @@ import io.moextend.config.DecoderConfig;
 import io.moextend.config.VisionConfig;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.op.Rows;
-import io.moextend.vision.ClipTower;
+import io.moextend.vision.ImageEncoder;
 import io.moextend.vision.Projector;
-import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -24,7 +23,7 @@ final class DecoderInput implements Module, AutoCloseable {
   private final @Nullable Vision vision;
 
   /** How patches become as wide as tokens. */
-  private record Vision(VisionConfig config, ClipTower tower, Projector projector) {}
+  private record Vision(VisionConfig config, ImageEncoder encoder, Projector projector) {}
 
   DecoderInput(ParameterFactory from, DecoderConfig config) {
     this.embedding =
@@ -35,9 +34,13 @@ final class DecoderInput implements Module, AutoCloseable {
             ? null
             : new Vision(
                 images,
-                new ClipTower(from, "model.visual.vision_tower.vision_model", images.tower()),
-                new Projector(
-                    from, "model.visual.mm_projector", images.tower().hidden(), config.hidden()));
+                new ImageEncoder(from, "model.visual.vision_tower.", images),
+                Projector.of(
+                    from,
+                    "model.visual.mm_projector",
+                    images.projectorType(),
+                    images.features(),
+                    config.hidden()));
   }
 
   /** [vocab, hidden]. */
@@ -62,13 +65,13 @@ final class DecoderInput implements Module, AutoCloseable {
           case ModelInput.Images.Features f -> Tensor.constant(f.features());
           case ModelInput.Images.Pixels p -> features(tape, with, p.pixels(), watch);
         };
-    Tensor projected = tape.scope(s -> s.keep(with.projector.forward(tape, features)));
+    Tensor projected =
+        tape.scope(s -> s.keep(with.projector.forward(tape, features, with.config.patches())));
     watch.see("image_features", projected.data());
     if (projected.data().dim(0) != images.rows().size()) {
       throw new IllegalArgumentException(
-          "%d image patches for %d image slots; the spans in input_ids must have %d slots each"
-              .formatted(
-                  projected.data().dim(0), images.rows().size(), with.config.tower().patches()));
+          "%d image tokens for %d image slots; the spans in input_ids must have %d slots each"
+              .formatted(projected.data().dim(0), images.rows().size(), with.config.tokens()));
     }
     return Rows.replace(tape, h, images.rows(), projected);
   }
@@ -82,14 +85,14 @@ final class DecoderInput implements Module, AutoCloseable {
   }
 
   private static Tensor features(Tape tape, Vision vision, Array pixels, Watch watch) {
-    int upTo = vision.config.tower().layers() + 1 + vision.config.featureLayer();
-    return tape.scope(
-        s -> {
-          List<Tensor> states = vision.tower.hiddenStates(tape, pixels, upTo);
-          for (int i = 0; i < states.size(); i++) {
+    return vision.encoder.features(
+        tape,
+        pixels,
+        states -> {
+          // at several scales there would be several of one name
+          for (int i = 0; vision.config.scales().isEmpty() && i < states.size(); i++) {
             watch.see("clip_hidden_states." + i, states.get(i).data());
           }
-          return s.keep(vision.tower.patchesOf(tape, states.getLast()));
         });
   }
 
@@ -97,7 +100,7 @@ final class DecoderInput implements Module, AutoCloseable {
   public void visit(Consumer<Parameter> visitor) {
     visitor.accept(embedding);
     if (vision != null) {
-      vision.tower.visit(visitor);
+      vision.encoder.visit(visitor);
       vision.projector.visit(visitor);
     }
   }
@@ -105,7 +108,7 @@ final class DecoderInput implements Module, AutoCloseable {
   @Override
   public void close() {
     if (vision != null) {
-      vision.tower.close();
+      vision.encoder.close();
       vision.projector.close();
     }
   }

@@ -116,7 +116,7 @@ final class GenerateCommand implements Callable<Integer> {
         new ImageTokens(
             tokenizer,
             vision == null ? tokenizer.vocabularySize() : vision.imageStart(),
-            vision == null ? 1 : vision.tower().patches(),
+            vision == null ? 1 : vision.tokens(),
             ImageTokens.SlotContent.PADS);
     var encoder =
         new Encoder(tokens, ChatTemplate.INSTRUCT, config.rope().maxPositions(), OverLength.REJECT);
@@ -140,7 +140,7 @@ final class GenerateCommand implements Callable<Integer> {
       return null;
     }
     ClipPreprocessing preprocessing =
-        ModelFiles.preprocessing(List.of(model.home()), vision.tower().imageSize());
+        ModelFiles.preprocessing(List.of(model.home()), vision.imageSize());
     float[] pixels = new float[Math.multiplyExact(preprocessing.length(), images.size())];
     for (int i = 0; i < images.size(); i++) {
       float[] one = preprocessing.pixels(new ImageDecoder().read(images.get(i)));

@@ -98,14 +98,14 @@ final class TextOptions {
     VisionConfig vision = config.vision();
     // a model without images has no such ids; those behind the tokenizer's last stand in
     int imageStart = vision == null ? tokens.vocabularySize() : vision.imageStart();
-    int slots = vision == null ? 1 : vision.tower().patches();
+    int slots = vision == null ? 1 : vision.tokens();
     var encoder =
         new Encoder(
             new ImageTokens(tokens, imageStart, slots, SlotContent.PADS),
             ChatTemplate.INSTRUCT,
             config.rope().maxPositions(),
             OverLength.REJECT);
-    Pictures pictures = vision == null ? null : pictures(vision.tower().imageSize(), homes);
+    Pictures pictures = vision == null ? null : pictures(vision.imageSize(), homes);
     return FirstTurns.of(file, samples, encoder, pictures, config.vocab());
   }
 

@@ -41,8 +41,8 @@ final class TowerFeatures {
     return new FeatureCache(
         folder,
         key,
-        vision.tower().patches(),
-        vision.tower().hidden(),
+        vision.patches(),
+        vision.features(),
         (entry, why) -> out.println("feature cache: " + entry + " is made anew: " + why));
   }
 }

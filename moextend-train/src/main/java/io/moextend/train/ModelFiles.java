@@ -28,6 +28,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record ModelFiles(ModelSection section, HuggingFaceConfig config, long seed) {
   private static final String TOWER = "model.visual.vision_tower.";
+  private static final String INNER = "vision_model.";
   private static final String PREPROCESSOR = "preprocessor_config.json";
 
   /**
@@ -74,9 +75,10 @@ public record ModelFiles(ModelSection section, HuggingFaceConfig config, long se
       throw new CheckpointException(
           base.origin() + " holds a vision tower already; leave out model.vision_tower");
     }
-    // a whole CLIP has a text side too
-    var alone =
-        new Selected(CheckpointFolder.open(tower), name -> name.startsWith("vision_model."));
+    // a whole CLIP or SigLIP has a text side too; DINOv2's names have nothing before them
+    WeightSource weights = CheckpointFolder.open(tower);
+    boolean within = weights.names().stream().anyMatch(name -> name.startsWith(INNER));
+    var alone = new Selected(weights, name -> !within || name.startsWith(INNER));
     return new Union(List.of(base, new Prefixed(alone, TOWER)));
   }
 
@@ -93,7 +95,7 @@ public record ModelFiles(ModelSection section, HuggingFaceConfig config, long se
     if (vision == null) {
       return null;
     }
-    return preprocessing(folders(), vision.tower().imageSize());
+    return preprocessing(folders(), vision.imageSize());
   }
 
   /**
