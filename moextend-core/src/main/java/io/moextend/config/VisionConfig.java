@@ -14,6 +14,7 @@ import java.util.List;
  *     tower's own, which is the first. Empty where it is seen at the tower's size alone
  * @param grid patches side by side that reach the projector; others than the tower's are made by
  *     resizing
+ * @param padded true where a picture that is no square is put on one before it is resized
  */
 public record VisionConfig(
     TowerConfig tower,
@@ -21,7 +22,8 @@ public record VisionConfig(
     int featureLayer,
     int imageStart,
     List<Integer> scales,
-    int grid) {
+    int grid,
+    boolean padded) {
   /** Stands in a prompt for a whole image: Bunny's and LLaVA's. */
   public static final int PLACEHOLDER = -200;
 
@@ -47,7 +49,7 @@ public record VisionConfig(
 
   /** An image at the tower's size, all its patches. */
   public VisionConfig(TowerConfig tower, String projector, int featureLayer, int imageStart) {
-    this(tower, projector, featureLayer, imageStart, List.of(), tower.grid());
+    this(tower, projector, featureLayer, imageStart, List.of(), tower.grid(), false);
   }
 
   private static void requireScales(TowerConfig tower, List<Integer> scales, int grid) {

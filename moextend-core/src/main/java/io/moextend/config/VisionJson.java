@@ -32,6 +32,8 @@ final class VisionJson {
           "siglip-so400m-patch14-384", TowerConfig.SIGLIP_SO400M_384);
 
   private static final String PROJECTOR = "mlp2x_gelu";
+  private static final String PAD = "pad";
+  private static final String SQUARE = "square";
   private static final String SCALES = "384,768,1152";
 
   /** Patches side by side that Bunny makes of a DINOv2 image. */
@@ -64,7 +66,8 @@ final class VisionJson {
             fields.integer("mm_vision_select_layer", layer(bunny, tower)),
             imageStart,
             scales(fields),
-            fields.count("mm_vision_grid", 1, grid(bunny, tower)));
+            fields.count("mm_vision_grid", 1, grid(bunny, tower)),
+            padded(fields));
     if (fields.count("mm_hidden_size", 1, vision.features()) != vision.features()) {
       throw fields.wrong(
           "mm_hidden_size",
@@ -120,6 +123,14 @@ final class VisionJson {
                   + "; is vocab_size that of the text model before its embeddings were widened?");
     }
     return imageStart;
+  }
+
+  private static boolean padded(JsonFields fields) {
+    return switch (fields.text("image_aspect_ratio", SQUARE)) {
+      case PAD -> true;
+      case SQUARE -> false;
+      default -> throw fields.wrong("image_aspect_ratio", "only \"pad\" and \"square\" are built");
+    };
   }
 
   private static int layer(boolean bunny, TowerConfig tower) {
@@ -178,6 +189,9 @@ final class VisionJson {
       json.put(
           "s2_scales",
           vision.scales().stream().map(String::valueOf).collect(Collectors.joining(",")));
+    }
+    if (vision.padded()) {
+      json.put("image_aspect_ratio", PAD);
     }
     if (vision.marked()) {
       json.putObject("visual").put("image_start_id", vision.imageStart());

@@ -31,8 +31,7 @@ class GridsTest {
     double[] wanted = new double[out * out];
     Arrays.fill(ones, 1);
     Arrays.fill(wanted, 1);
-    assertThat(of(Grids.bilinear(side, out), ones))
-        .containsExactly(wanted, Offset.offset(1e-12));
+    assertThat(of(Grids.bilinear(side, out), ones)).containsExactly(wanted, Offset.offset(1e-12));
   }
 
   @Test

@@ -30,7 +30,7 @@ class ImageEncoderTest {
   }
 
   private static VisionConfig config(TowerConfig tower, int layer, List<Integer> scales) {
-    return new VisionConfig(tower, "mlp2x_gelu", layer, 0, scales, tower.grid());
+    return new VisionConfig(tower, "mlp2x_gelu", layer, 0, scales, tower.grid(), false);
   }
 
   @ParameterizedTest
@@ -121,7 +121,8 @@ class ImageEncoderTest {
             new ImageEncoder(
                 bed.parameters(weights, Set.of()),
                 "",
-                new VisionConfig(tower("hf/hf_dinov2"), "mlp2x_gelu", -1, 0, List.of(), grid))) {
+                new VisionConfig(
+                    tower("hf/hf_dinov2"), "mlp2x_gelu", -1, 0, List.of(), grid, false))) {
       Array pixels = bed.array(inputs.tensor("pixel_values"));
       Tensor features = encoder.features(Tape.off(bed.backend, bed.arena), pixels, states -> {});
       bed.agree("features", features, resized.tensor("grid." + grid));

@@ -139,8 +139,7 @@ final class GenerateCommand implements Callable<Integer> {
     if (vision == null || images.isEmpty()) {
       return null;
     }
-    ClipPreprocessing preprocessing =
-        ModelFiles.preprocessing(List.of(model.home()), vision.imageSize());
+    ClipPreprocessing preprocessing = ModelFiles.preprocessing(List.of(model.home()), vision);
     float[] pixels = new float[Math.multiplyExact(preprocessing.length(), images.size())];
     for (int i = 0; i < images.size(); i++) {
       float[] one = preprocessing.pixels(new ImageDecoder().read(images.get(i)));

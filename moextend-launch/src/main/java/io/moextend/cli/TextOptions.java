@@ -105,11 +105,11 @@ final class TextOptions {
             ChatTemplate.INSTRUCT,
             config.rope().maxPositions(),
             OverLength.REJECT);
-    Pictures pictures = vision == null ? null : pictures(vision.imageSize(), homes);
+    Pictures pictures = vision == null ? null : pictures(vision, homes);
     return FirstTurns.of(file, samples, encoder, pictures, config.vocab());
   }
 
-  private Pictures pictures(int size, List<Path> homes) {
+  private Pictures pictures(VisionConfig vision, List<Path> homes) {
     Path root = imageRoot;
     if (root == null) {
       root = data.toAbsolutePath().getParent();
@@ -117,7 +117,7 @@ final class TextOptions {
     return new Pictures(
         new ImageRoot(root == null ? data : root),
         new ImageDecoder(),
-        ModelFiles.preprocessing(homes, size));
+        ModelFiles.preprocessing(homes, vision));
   }
 
   private static Optional<Path> first(List<Path> homes, String name) {
