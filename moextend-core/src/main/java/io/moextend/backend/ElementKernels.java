@@ -27,6 +27,16 @@ public interface ElementKernels {
   /** The gradient of {@link #addRepeated}'s rows. dOut [N·P, H]; @return [P, H] wide */
   Array sumRepeated(Arena to, Array dOut, long period);
 
+  /**
+   * Each column times a number of its own: a layer's scale. x [R, N], scale [N] of x's type;
+   *
+   * @return [R, N]
+   */
+  Array scaleColumns(Arena to, Array x, Array scale);
+
+  /** The gradient of {@link #scaleColumns}' scale: Σ over rows of dOut·x. @return [N] wide */
+  Array scaleColumnsGradient(Arena to, Array dOut, Array x);
+
   /** Sum over rows. x [R, N]; @return [N] wide */
   Array sumRows(Arena to, Array x);
 

@@ -18,6 +18,17 @@ public interface RowKernels {
   Array scatterRows(Arena to, Array dOut, Array rows, long tableRows);
 
   /**
+   * Sums of rows with weights: pooling, resizing and the neighbours of a convolution. Its gradient
+   * is the same kernel, with the places turned round.
+   *
+   * @param table [V, H]
+   * @param rows [R, k] I32
+   * @param weights [R, k] wide
+   * @return [R, H], row r is Σ over j of weights[r, j] · table[rows[r, j]], summed wide
+   */
+  Array mixRows(Arena to, Array table, Array rows, Array weights);
+
+  /**
    * A copy of x [T, H] whose rows {@code rows} [R] are those of values [R, H]. No row is named
    * twice.
    */

@@ -5,6 +5,8 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.Map;
+import java.util.TreeSet;
 
 /**
  * A config.json as Hugging Face publishes it, and what it says of the model. Fields that we do not
@@ -15,7 +17,9 @@ public final class HuggingFaceConfig {
   /** The name it has in a model's folder. */
   public static final String FILE = "config.json";
 
-  private static final String CLIP_PAIR = "clip";
+  /** Whole models of text and images, whose {@code vision_config} is read, and the tower's type. */
+  private static final Map<String, String> PAIRS =
+      Map.of("clip", TowerJson.CLIP, "siglip", TowerJson.SIGLIP);
 
   private final ObjectNode json;
   private final ModelConfig model;
@@ -26,8 +30,8 @@ public final class HuggingFaceConfig {
   }
 
   /**
-   * Reads the decoders of {@link DecoderType}, clip_vision_model, and of a whole CLIP its {@code
-   * vision_config}.
+   * Reads the decoders of {@link DecoderType}, a vision tower, and of a whole CLIP or SigLIP its
+   * {@code vision_config}.
    *
    * @param path the file, or the folder it stands in
    * @throws ConfigException naming file and field, where a field is missing, of the wrong type, or
@@ -36,6 +40,11 @@ public final class HuggingFaceConfig {
   public static HuggingFaceConfig read(Path path) {
     Path file = PublishedJson.fileOf(path);
     ObjectNode json = PublishedJson.read(file);
+    Path tower = VisionJson.towerBeside(json, file);
+    if (tower != null) {
+      // so that what is written later needs no folder beside it
+      json.set(VisionJson.TOWER, TowerJson.write(read(tower).tower()));
+    }
     var fields = new JsonFields(file.toString(), "", json);
     try {
       return new HuggingFaceConfig(json, interpret(fields));
@@ -78,14 +87,20 @@ public final class HuggingFaceConfig {
       return DecoderJson.read(fields, decoder.get());
     }
     return switch (type) {
-      case TowerJson.CLIP -> TowerJson.read(fields);
-      case CLIP_PAIR -> TowerJson.read(fields.object("vision_config"));
-      default ->
-          throw fields.wrong(
-              "model_type",
-              "known are %s, %s and %s"
-                  .formatted(
-                      String.join(", ", DecoderType.modelTypes()), TowerJson.CLIP, CLIP_PAIR));
+      case TowerJson.CLIP, TowerJson.SIGLIP, TowerJson.DINO -> TowerJson.read(fields, type);
+      default -> {
+        String tower = PAIRS.get(type);
+        if (tower != null) {
+          yield TowerJson.read(fields.object("vision_config"), tower);
+        }
+        throw fields.wrong(
+            "model_type",
+            "known are %s, %s and of pairs %s"
+                .formatted(
+                    String.join(", ", DecoderType.modelTypes()),
+                    String.join(", ", TowerJson.TYPES),
+                    new TreeSet<>(PAIRS.keySet())));
+      }
     };
   }
 
@@ -123,7 +138,7 @@ public final class HuggingFaceConfig {
    * @throws ConfigException where such a file could not be read back
    */
   public HuggingFaceConfig with(ModelConfig changed) {
-    boolean nested = CLIP_PAIR.equals(json.path("model_type").textValue());
+    boolean nested = PAIRS.containsKey(json.path("model_type").asText());
     ObjectNode merged = json.deepCopy();
     merge(merged, written(model, nested), written(changed, nested));
     return checked(merged, changed);
@@ -167,7 +182,12 @@ public final class HuggingFaceConfig {
   private static String architecture(ModelConfig model) {
     return switch (model) {
       case DecoderConfig decoder -> decoder.type().architecture();
-      case TowerConfig _ -> "CLIPVisionModel";
+      case TowerConfig tower ->
+          switch (tower.family()) {
+            case TowerFamily.Clip _ -> "CLIPVisionModel";
+            case TowerFamily.Siglip _ -> "SiglipVisionModel";
+            case TowerFamily.Dinov2 _ -> "Dinov2Model";
+          };
     };
   }
 

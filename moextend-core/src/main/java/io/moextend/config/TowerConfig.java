@@ -5,12 +5,11 @@ import io.moextend.backend.Activation;
 /**
  * A vision transformer.
  *
- * @param modelType "clip_vision_model", later "siglip_vision_model", "dinov2"
  * @param imageSize pixels a side
- * @param patchSize pixels a side
+ * @param patchSize pixels a side; what is left over at the right and below is not seen
  */
 public record TowerConfig(
-    String modelType,
+    TowerFamily family,
     int hidden,
     int intermediate,
     int layers,
@@ -25,7 +24,32 @@ public record TowerConfig(
   /** openai/clip-vit-large-patch14-336, which published MoExtend configs take for granted. */
   public static final TowerConfig CLIP_LARGE_336 =
       new TowerConfig(
-          "clip_vision_model", 1024, 4096, 24, 16, 3, 336, 14, Activation.QUICK_GELU, 1e-5, 0.02);
+          new TowerFamily.Clip(),
+          1024,
+          4096,
+          24,
+          16,
+          3,
+          336,
+          14,
+          Activation.QUICK_GELU,
+          1e-5,
+          0.02);
+
+  /** google/siglip-so400m-patch14-384, which published MoIIE configs name. */
+  public static final TowerConfig SIGLIP_SO400M_384 =
+      new TowerConfig(
+          new TowerFamily.Siglip(true),
+          1152,
+          4304,
+          27,
+          16,
+          3,
+          384,
+          14,
+          Activation.GELU_TANH,
+          1e-6,
+          0.02);
 
   public TowerConfig {
     ConfigException.requirePositive("vision_config.hidden_size", hidden);
@@ -37,14 +61,36 @@ public record TowerConfig(
       throw new ConfigException(
           "vision_config.num_attention_heads", heads, "must divide hidden_size=" + hidden);
     }
-    if (patchSize < 1 || imageSize % patchSize != 0) {
+    if (patchSize < 1 || patchSize > imageSize) {
       throw new ConfigException(
-          "vision_config.patch_size", patchSize, "must divide image_size=" + imageSize);
+          "vision_config.patch_size", patchSize, "must be between 1 and image_size=" + imageSize);
     }
+    if (family instanceof TowerFamily.Dinov2 dino && intermediate != dino.intermediate(hidden)) {
+      throw new ConfigException(
+          "vision_config.mlp_ratio",
+          dino.widening(),
+          "makes %d of hidden_size=%d, not %d"
+              .formatted(dino.intermediate(hidden), hidden, intermediate));
+    }
+  }
+
+  @Override
+  public String modelType() {
+    return family.modelType();
+  }
+
+  /** Patches side by side. */
+  public int grid() {
+    return imageSize / patchSize;
   }
 
   /** Patches of one image, the class token not counted. */
   public int patches() {
-    return (imageSize / patchSize) * (imageSize / patchSize);
+    return grid() * grid();
+  }
+
+  /** Rows of one image in a hidden state: its patches, and the class token where there is one. */
+  public int rows() {
+    return family instanceof TowerFamily.Siglip ? patches() : patches() + 1;
   }
 }

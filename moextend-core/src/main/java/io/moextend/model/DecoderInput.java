@@ -11,9 +11,8 @@ import io.moextend.config.DecoderType.Eyes;
 import io.moextend.config.VisionConfig;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.op.Rows;
-import io.moextend.vision.ClipTower;
+import io.moextend.vision.ImageEncoder;
 import io.moextend.vision.Projector;
-import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -26,7 +25,7 @@ final class DecoderInput implements Module, AutoCloseable {
   private final @Nullable Vision vision;
 
   /** How patches become as wide as tokens. */
-  private record Vision(VisionConfig config, ClipTower tower, Projector projector) {}
+  private record Vision(VisionConfig config, ImageEncoder encoder, Projector projector) {}
 
   DecoderInput(ParameterFactory from, DecoderConfig config) {
     this.embedding =
@@ -40,8 +39,13 @@ final class DecoderInput implements Module, AutoCloseable {
             ? null
             : new Vision(
                 images,
-                new ClipTower(from, eyes.tower() + ".vision_model", images.tower()),
-                new Projector(from, eyes.projector(), images.tower().hidden(), config.hidden()));
+                new ImageEncoder(from, eyes.tower() + ".", images),
+                Projector.of(
+                    from,
+                    eyes.projector(),
+                    images.projectorType(),
+                    images.features(),
+                    config.hidden()));
   }
 
   /** [vocab, hidden]. */
@@ -66,13 +70,13 @@ final class DecoderInput implements Module, AutoCloseable {
           case ModelInput.Images.Features f -> Tensor.constant(f.features());
           case ModelInput.Images.Pixels p -> features(tape, with, p.pixels(), watch);
         };
-    Tensor projected = tape.scope(s -> s.keep(with.projector.forward(tape, features)));
+    Tensor projected =
+        tape.scope(s -> s.keep(with.projector.forward(tape, features, with.config.patches())));
     watch.see("image_features", projected.data());
     if (projected.data().dim(0) != images.rows().size()) {
       throw new IllegalArgumentException(
-          "%d image patches for %d image slots; the spans in input_ids must have %d slots each"
-              .formatted(
-                  projected.data().dim(0), images.rows().size(), with.config.tower().patches()));
+          "%d image tokens for %d image slots; the spans in input_ids must have %d slots each"
+              .formatted(projected.data().dim(0), images.rows().size(), with.config.tokens()));
     }
     return Rows.replace(tape, h, images.rows(), projected);
   }
@@ -86,14 +90,14 @@ final class DecoderInput implements Module, AutoCloseable {
   }
 
   private static Tensor features(Tape tape, Vision vision, Array pixels, Watch watch) {
-    int upTo = vision.config.tower().layers() + 1 + vision.config.featureLayer();
-    return tape.scope(
-        s -> {
-          List<Tensor> states = vision.tower.hiddenStates(tape, pixels, upTo);
-          for (int i = 0; i < states.size(); i++) {
+    return vision.encoder.features(
+        tape,
+        pixels,
+        states -> {
+          // at several scales there would be several of one name
+          for (int i = 0; vision.config.scales().isEmpty() && i < states.size(); i++) {
             watch.see("clip_hidden_states." + i, states.get(i).data());
           }
-          return s.keep(vision.tower.patchesOf(tape, states.getLast()));
         });
   }
 
@@ -101,7 +105,7 @@ final class DecoderInput implements Module, AutoCloseable {
   public void visit(Consumer<Parameter> visitor) {
     visitor.accept(embedding);
     if (vision != null) {
-      vision.tower.visit(visitor);
+      vision.encoder.visit(visitor);
       vision.projector.visit(visitor);
     }
   }
@@ -109,7 +113,7 @@ final class DecoderInput implements Module, AutoCloseable {
   @Override
   public void close() {
     if (vision != null) {
-      vision.tower.close();
+      vision.encoder.close();
       vision.projector.close();
     }
   }

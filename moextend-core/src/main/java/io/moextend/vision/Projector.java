@@ -1,58 +1,49 @@
 package io.moextend.vision;
 
 import io.moextend.autograd.Module;
-import io.moextend.autograd.Parameter;
-import io.moextend.autograd.Parameter.Role;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
-import io.moextend.backend.Activation;
+import io.moextend.config.ConfigException;
+import io.moextend.config.ProjectorType;
 import io.moextend.nn.ParameterFactory;
-import io.moextend.nn.ParameterFactory.Init;
-import io.moextend.op.Activate;
-import io.moextend.op.Project;
-import io.moextend.op.Weight;
-import java.util.List;
-import java.util.function.Consumer;
 
-/** From a tower's features to the language model's width: Linear, GELU, Linear ("mlp2x_gelu"). */
-public final class Projector implements Module, AutoCloseable {
-  private final Weight first;
-  private final Weight second;
+/**
+ * From a tower's features to tokens of the language model's width, under the published names. How
+ * many tokens an image becomes: {@link ProjectorType#tokens}.
+ */
+public sealed interface Projector extends Module, AutoCloseable
+    permits Perceptron, PooledProjector, GroupedProjector, LdpProjector, IdentityProjector {
+  /**
+   * @param prefix "model.visual.mm_projector" or "model.mm_projector", without a dot behind
+   * @param features width of the patches
+   * @param hidden width of the tokens
+   * @throws ConfigException where it cannot lead from the one width to the other
+   */
+  static Projector of(
+      ParameterFactory from, String prefix, ProjectorType type, int features, int hidden) {
+    type.requireWidths(features, hidden);
+    return switch (type) {
+      case ProjectorType.Linear() -> Perceptron.linear(from, prefix, features, hidden);
+      case ProjectorType.Perceptron(int layers) ->
+          Perceptron.of(from, prefix, layers, features, hidden);
+      case ProjectorType.Pooled pooled ->
+          new PooledProjector(from, prefix, pooled, features, hidden);
+      case ProjectorType.Ldp ldp -> new LdpProjector(from, prefix, ldp, features, hidden);
+      case ProjectorType.Grouped grouped ->
+          new GroupedProjector(from, prefix, grouped, features, hidden);
+      case ProjectorType.Identity() -> new IdentityProjector(features);
+    };
+  }
 
   /**
-   * @param prefix "model.visual.mm_projector"
+   * @param features [N·patches, features]
+   * @param patches of one image
+   * @return [N·tokens, hidden], tokens = {@link ProjectorType#tokens}
+   * @throws ConfigException where it cannot take so many patches
+   * @throws io.moextend.array.ShapeException where features have another width
    */
-  public Projector(ParameterFactory from, String prefix, int features, int hidden) {
-    this.first = linear(from, prefix + ".0", hidden, features);
-    this.second = linear(from, prefix + ".2", hidden, hidden);
-  }
-
-  private static Weight linear(ParameterFactory from, String name, int out, int in) {
-    return new Weight(
-        from.backend(),
-        List.of(from.weight(name + ".weight", Role.PROJECTOR, out, in)),
-        List.of(from.parameter(name + ".bias", Role.PROJECTOR, Init.ZEROS, out)));
-  }
-
-  /**
-   * @param features [patches, features]; @return [patches, hidden]
-   */
-  public Tensor forward(Tape tape, Tensor features) {
-    Tensor inner = Activate.apply(tape, Activation.GELU, Project.apply(tape, features, first));
-    return Project.apply(tape, inner, second);
-  }
+  Tensor forward(Tape tape, Tensor features, int patches);
 
   @Override
-  public void visit(Consumer<Parameter> visitor) {
-    for (Weight w : List.of(first, second)) {
-      w.parts().forEach(visitor);
-      w.biases().forEach(visitor);
-    }
-  }
-
-  @Override
-  public void close() {
-    first.close();
-    second.close();
-  }
+  void close();
 }

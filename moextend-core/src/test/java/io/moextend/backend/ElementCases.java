@@ -14,6 +14,7 @@ final class ElementCases {
     for (int[] s : SHAPES) {
       cases.add(sums(s[0], s[1]));
       cases.add(repeated(3, s[0] + 1, s[1]));
+      cases.add(scaled(s[0], s[1]));
       for (Activation kind : Activation.values()) {
         cases.add(activation(kind, s[0], s[1]));
       }
@@ -62,6 +63,21 @@ final class ElementCases {
           t.result("sum", b.addRepeated(t.arena(), x, rows), t.compute(), all, width);
           t.result("dRows", b.sumRepeated(t.arena(), x, period), t.wide(), period, width);
         });
+  }
+
+  private static Case scaled(int rows, int width) {
+    return Case.of(
+            "scaleColumns, scaleColumnsGradient",
+            "[%d, %d]".formatted(rows, width),
+            t -> {
+              Array x = t.values(rows, width);
+              Array d = t.values(rows, width);
+              Array scale = t.values(width);
+              Backend b = t.backend();
+              t.result("scaled", b.scaleColumns(t.arena(), x, scale), t.compute(), rows, width);
+              t.result("dScale", b.scaleColumnsGradient(t.arena(), d, x), t.wide(), width);
+            })
+        .ofRows(rows);
   }
 
   private static Case activation(Activation kind, int rows, int width) {

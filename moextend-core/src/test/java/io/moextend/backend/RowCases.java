@@ -16,6 +16,11 @@ final class RowCases {
     cases.add(gather(40, 33, 65));
     cases.add(gather(6, 0, 4).ofRows(0));
     cases.add(gather(3, 200, 16)); // each row many times
+    cases.add(mix(11, 5, 4, 7));
+    cases.add(mix(1, 1, 1, 1));
+    cases.add(mix(40, 33, 9, 65));
+    cases.add(mix(30, 2, 30, 32));
+    cases.add(mix(6, 0, 3, 4).ofRows(0));
     cases.add(replace(9, new int[] {3}, 5));
     cases.add(replace(9, new int[] {8, 0, 4, 2}, 33));
     cases.add(replace(9, new int[] {}, 5));
@@ -47,6 +52,19 @@ final class RowCases {
           t.result("rows", b.gatherRows(t.arena(), from, at), t.compute(), rows, width);
           t.result("wide rows", b.gatherRows(t.arena(), wide, at), t.wide(), rows, width);
           t.result("dTable", b.scatterRows(t.arena(), d, at, table), t.wide(), table, width);
+        });
+  }
+
+  private static Case mix(int table, int rows, int each, int width) {
+    return Case.of(
+        "mixRows",
+        "%d of %d each of [%d, %d]".formatted(rows, each, table, width),
+        t -> {
+          Array from = t.values(table, width);
+          Array at = t.ints(table, rows, each);
+          Array weights = t.wideValues(rows, each);
+          Array mixed = t.backend().mixRows(t.arena(), from, at, weights);
+          t.loosely("mixed", mixed, t.compute(), 1, rows, width);
         });
   }
 

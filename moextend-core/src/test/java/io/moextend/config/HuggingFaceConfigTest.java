@@ -22,7 +22,7 @@ class HuggingFaceConfigTest {
   private static final JsonMapper JSON = JsonMapper.builder().build();
   private static final TowerConfig TINY_TOWER =
       new TowerConfig(
-          "clip_vision_model", 24, 40, 2, 3, 3, 24, 4, Activation.QUICK_GELU, 1e-5, 0.02);
+          new TowerFamily.Clip(), 24, 40, 2, 3, 3, 24, 4, Activation.QUICK_GELU, 1e-5, 0.02);
 
   @TempDir Path folder;
 
@@ -171,7 +171,7 @@ class HuggingFaceConfigTest {
     TowerConfig t = config.tower();
     var larger =
         new TowerConfig(
-            t.modelType(),
+            t.family(),
             t.hidden(),
             t.intermediate(),
             t.layers(),

@@ -94,12 +94,16 @@ class RefusedConfigTest {
           visual.image_start_id | 478 | must lie below vocab_size=480
           visual.image_start_id | -1 | at least 0
           vision_config | [] | object in braces
-          vision_config.model_type | "dinov2" | known vision towers are clip_vision_model
+          vision_config.model_type | "eva" | known vision towers are clip_vision_model
           vision_config.hidden_act | "mish" | known are quick_gelu
           vision_config.num_attention_heads | 7 | must divide hidden_size=24
-          vision_config.patch_size | 5 | must divide image_size=24
+          vision_config.patch_size | 25 | must be between 1 and image_size=24
           vision_config.attention_dropout | 0.5 | only 0.0 is supported
-          mm_projector_type | "linear" | known projectors are mlp2x_gelu
+          mm_projector_type | "resampler" | known projectors are linear, mlp1x_gelu
+          mm_projector_type | "spp" | known projectors are linear, mlp1x_gelu
+          mm_projector_type | "mlp0x_gelu" | known projectors are linear, mlp1x_gelu
+          mm_vision_grid | 0 | at least 1
+          mm_vision_tower_aux | "vae" | a second tower is not built
           mm_hidden_size | 1024 | the vision tower's hidden_size is 24
           mm_vision_select_layer | 1 | must be between -1 and -3
           mm_vision_select_layer | -4 | must be between -1 and -3
@@ -121,7 +125,7 @@ class RefusedConfigTest {
   @Test
   void anotherTowerNeedsItsOwnConfig() throws IOException {
     edited("vision_config", null);
-    Path file = edit("mm_vision_tower", "\"google/siglip-so400m-patch14-384\"", "mm_hidden_size");
+    Path file = edit("mm_vision_tower", "\"facebook/convnext\"", "mm_hidden_size");
     assertThatThrownBy(() -> read(file))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("mm_vision_tower")

@@ -263,6 +263,45 @@ class OpGradientTest {
   }
 
   @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3})
+  void columnsAndShapes(long seed) {
+    try (var c = check(seed)) {
+      int rows = c.size(4);
+      int width = 2 + c.size(4);
+      c.input(rows, width)
+          .input(rows, 3)
+          .input(width)
+          .agree(
+              (t, x) -> {
+                Tensor taken = Columns.take(t, x.get(0), 1, width);
+                Tensor joined = Columns.join(t, List.of(taken, x.get(1), x.get(0)));
+                return List.of(
+                    joined,
+                    Reshape.apply(t, x.get(1), 3, rows),
+                    ScaleColumns.apply(t, x.get(0), x.get(2)));
+              });
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {1, 2, 3})
+  void mixedRows(long seed) {
+    try (var c = check(seed)) {
+      int table = 2 + c.size(5);
+      int results = c.size(4);
+      int each = c.size(3);
+      int[] rows = b.toInts(c.ints(table, (long) results * each));
+      double[] weights = new double[rows.length];
+      for (int i = 0; i < weights.length; i++) {
+        weights[i] = i % 3 == 1 ? 0 : 0.3 * i - 1;
+      }
+      var mixture = new Mixture(table, each, rows, weights);
+      c.input(2L * table, c.size(4))
+          .agree((t, x) -> List.of(MixRows.apply(t, x.getFirst(), mixture.repeated(2))));
+    }
+  }
+
+  @ParameterizedTest
   @ValueSource(booleans = {true, false})
   void splitHeads(boolean rotated) {
     for (long seed = 1; seed <= 3; seed++) {

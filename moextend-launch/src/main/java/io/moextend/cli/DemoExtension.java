@@ -81,8 +81,7 @@ final class DemoExtension {
       }
       var pictures = new Pictures(new ImageRoot(data.root()), new ImageDecoder(), preprocessing);
       var tokens =
-          new ImageTokens(
-              tokenizer, vision.imageStart(), vision.tower().patches(), SlotContent.PADS);
+          new ImageTokens(tokenizer, vision.imageStart(), vision.tokens(), SlotContent.PADS);
       var encoder =
           new Encoder(tokens, ChatTemplate.INSTRUCT, DemoStages.LONGEST, OverLength.REJECT);
       FirstTurns turns = FirstTurns.of(file, file.size(), encoder, pictures, config.vocab());

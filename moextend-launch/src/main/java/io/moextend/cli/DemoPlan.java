@@ -5,6 +5,7 @@ import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.config.TowerConfig;
+import io.moextend.config.TowerFamily;
 import io.moextend.demo.DemoData;
 import io.moextend.demo.DemoTokenizer;
 import io.moextend.demo.ScenePicture;
@@ -120,7 +121,7 @@ record DemoPlan(
   HuggingFaceConfig tower() {
     return HuggingFaceConfig.of(
         new TowerConfig(
-            "clip_vision_model",
+            new TowerFamily.Clip(),
             TOWER,
             2 * TOWER,
             1,

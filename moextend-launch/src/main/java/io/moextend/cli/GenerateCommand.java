@@ -123,7 +123,7 @@ final class GenerateCommand implements Callable<Integer> {
         new ImageTokens(
             tokenizer,
             vision == null || !marked ? tokenizer.vocabularySize() : vision.imageStart(),
-            vision == null ? 1 : vision.tower().patches(),
+            vision == null ? 1 : vision.tokens(),
             ImageTokens.SlotContent.PADS);
     var encoder =
         new Encoder(tokens, ChatTemplate.INSTRUCT, config.rope().maxPositions(), OverLength.REJECT);
@@ -146,8 +146,7 @@ final class GenerateCommand implements Callable<Integer> {
     if (vision == null || images.isEmpty()) {
       return null;
     }
-    ClipPreprocessing preprocessing =
-        ModelFiles.preprocessing(List.of(model.home()), vision.tower().imageSize());
+    ClipPreprocessing preprocessing = ModelFiles.preprocessing(List.of(model.home()), vision);
     float[] pixels = new float[Math.multiplyExact(preprocessing.length(), images.size())];
     for (int i = 0; i < images.size(); i++) {
       float[] one = preprocessing.pixels(new ImageDecoder().read(images.get(i)));

@@ -98,18 +98,18 @@ final class TextOptions {
     VisionConfig vision = config.vision();
     // a model without images has no such ids; those behind the tokenizer's last stand in
     int imageStart = vision == null ? tokens.vocabularySize() : vision.imageStart();
-    int slots = vision == null ? 1 : vision.tower().patches();
+    int slots = vision == null ? 1 : vision.tokens();
     var encoder =
         new Encoder(
             new ImageTokens(tokens, imageStart, slots, SlotContent.PADS),
             ChatTemplate.INSTRUCT,
             config.rope().maxPositions(),
             OverLength.REJECT);
-    Pictures pictures = vision == null ? null : pictures(vision.tower().imageSize(), homes);
+    Pictures pictures = vision == null ? null : pictures(vision, homes);
     return FirstTurns.of(file, samples, encoder, pictures, config.vocab());
   }
 
-  private Pictures pictures(int size, List<Path> homes) {
+  private Pictures pictures(VisionConfig vision, List<Path> homes) {
     Path root = imageRoot;
     if (root == null) {
       root = data.toAbsolutePath().getParent();
@@ -117,7 +117,7 @@ final class TextOptions {
     return new Pictures(
         new ImageRoot(root == null ? data : root),
         new ImageDecoder(),
-        ModelFiles.preprocessing(homes, size));
+        ModelFiles.preprocessing(homes, vision));
   }
 
   private static Optional<Path> first(List<Path> homes, String name) {

@@ -32,17 +32,19 @@ final class TowerFeatures {
     }
     FrozenProof tower = weights.only(name -> name.startsWith("model.visual.vision_tower."));
     String key =
-        "%s layer %d %s %s"
+        "%s layer %d scales %s grid %d %s %s"
             .formatted(
                 Fingerprint.of(tower).hex(),
                 vision.featureLayer(),
+                vision.scales(),
+                vision.grid(),
                 config.training().dtype(),
                 preprocessing.fingerprint());
     return new FeatureCache(
         folder,
         key,
-        vision.tower().patches(),
-        vision.tower().hidden(),
+        vision.patches(),
+        vision.features(),
         (entry, why) -> out.println("feature cache: " + entry + " is made anew: " + why));
   }
 }

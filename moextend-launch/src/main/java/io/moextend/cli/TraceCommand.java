@@ -18,7 +18,7 @@ import io.moextend.model.FreshParameters;
 import io.moextend.model.LoadedParameters;
 import io.moextend.model.OpenModel;
 import io.moextend.stage.Stage;
-import io.moextend.vision.ClipTower;
+import io.moextend.vision.Tower;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -160,7 +160,7 @@ final class TraceCommand implements Callable<Integer> {
       var from =
           new LoadedParameters(
               weights, opened, arena, backend.dtype(), request.trained(), fresh, Set.of());
-      try (var tower = new ClipTower(from, "vision_model", config)) {
+      try (var tower = Tower.of(from, "", config)) {
         from.requireAllRead();
         return TowerTrace.run(opened, tower, backend.dtype(), batch, request);
       }

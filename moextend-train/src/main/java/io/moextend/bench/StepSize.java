@@ -4,6 +4,7 @@ import io.moextend.backend.Activation;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.TowerConfig;
+import io.moextend.config.TowerFamily;
 import io.moextend.config.VisionConfig;
 import io.moextend.stage.Stage;
 import java.util.Arrays;
@@ -75,7 +76,7 @@ public record StepSize(
     int side = 14 * 8;
     var tower =
         new TowerConfig(
-            "clip_vision_model",
+            new TowerFamily.Clip(),
             FEATURES,
             BenchShape.HEAD,
             1,

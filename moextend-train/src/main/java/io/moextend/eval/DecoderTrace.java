@@ -135,8 +135,8 @@ public final class DecoderTrace {
       if (name.startsWith("hidden_states.")) {
         out.put(name, array, inputs.batch(), inputs.length(), array.dim(1));
       } else {
-        int patches = vision == null ? 1 : vision.tower().patches();
-        int rows = name.equals("image_features") ? patches : patches + 1;
+        boolean projected = name.equals("image_features");
+        int rows = vision == null ? 1 : projected ? vision.tokens() : vision.tower().rows();
         out.put(name, array, array.dim(0) / rows, rows, array.dim(1));
       }
     };

@@ -100,7 +100,7 @@ public final class Greedy {
 
   private ModelInput.Images images(Arena arena, Pictures pictures) {
     VisionConfig vision = model.config().vision();
-    int size = vision == null ? 1 : vision.tower().imageSize();
+    int size = vision == null ? 1 : vision.imageSize();
     int count = pictures.pixels.length / (3 * size * size);
     return new ModelInput.Images.Pixels(
         backend.floats(arena, model.dtype(), pictures.pixels, count, 3, size, size),

@@ -9,7 +9,7 @@ import io.moextend.backend.Backend;
 import io.moextend.checkpoint.TensorData;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.op.Add;
-import io.moextend.vision.ClipTower;
+import io.moextend.vision.Tower;
 import java.util.List;
 
 /**
@@ -19,12 +19,12 @@ import java.util.List;
  */
 public final class TowerTrace {
   private final Backend backend;
-  private final ClipTower tower;
+  private final Tower tower;
   private final DType dtype;
   private final WeightSource inputs;
   private final TraceOutput out;
 
-  private TowerTrace(Backend backend, ClipTower tower, DType dtype, WeightSource inputs) {
+  private TowerTrace(Backend backend, Tower tower, DType dtype, WeightSource inputs) {
     this.backend = backend;
     this.tower = tower;
     this.dtype = dtype;
@@ -36,7 +36,7 @@ public final class TowerTrace {
    * @param inputs pixel_values [N, C, S, S], and for a loss loss_weight and pool_weight
    */
   public static List<TensorData> run(
-      Backend backend, ClipTower tower, DType dtype, WeightSource inputs, TraceRequest request) {
+      Backend backend, Tower tower, DType dtype, WeightSource inputs, TraceRequest request) {
     var trace = new TowerTrace(backend, tower, dtype, inputs);
     trace.forward();
     new TracedTraining(
@@ -48,23 +48,24 @@ public final class TowerTrace {
     return trace.out.tensors();
   }
 
-  private record States(List<Tensor> hidden, Tensor pooled) {}
+  private record States(List<Tensor> hidden, Tensor last, Tensor pooled) {}
 
   private States states(Tape tape, Arena arena) {
     TensorData pixels = inputs.tensor("pixel_values");
     Array on = backend.floats(arena, dtype, pixels.floats(), pixels.shape());
     List<Tensor> hidden = tower.hiddenStates(tape, on, tower.config().layers());
-    return new States(hidden, tower.pooled(tape, hidden.getLast()));
+    Tensor state = hidden.getLast();
+    return new States(hidden, tower.last(tape, state), tower.pooled(tape, state));
   }
 
   private void forward() {
     try (Arena arena = backend.arena("trace")) {
       States states = states(Tape.off(backend, arena), arena);
-      long rows = tower.config().patches() + 1L;
+      long rows = tower.config().rows();
       for (int i = 0; i < states.hidden().size(); i++) {
         putState("hidden_states." + i, states.hidden().get(i).data(), rows);
       }
-      putState("last_hidden_state", states.hidden().getLast().data(), rows);
+      putState("last_hidden_state", states.last().data(), rows);
       out.put("pooler_output", states.pooled().data(), states.pooled().data().shape());
       if (inputs.names().contains("loss_weight")) {
         out.put("loss", loss(Tape.off(backend, arena), arena, states).data());
@@ -77,7 +78,7 @@ public final class TowerTrace {
   }
 
   private Tensor loss(Tape tape, Arena arena, States states) {
-    Tensor last = weightedSum(tape, arena, states.hidden().getLast(), inputs.tensor("loss_weight"));
+    Tensor last = weightedSum(tape, arena, states.last(), inputs.tensor("loss_weight"));
     Tensor pooled = weightedSum(tape, arena, states.pooled(), inputs.tensor("pool_weight"));
     return Add.apply(tape, last, pooled);
   }

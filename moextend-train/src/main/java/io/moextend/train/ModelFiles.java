@@ -12,6 +12,7 @@ import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.config.TowerConfig;
+import io.moextend.config.TowerFamily;
 import io.moextend.config.VisionConfig;
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.text.Tokenizer;
@@ -28,6 +29,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record ModelFiles(ModelSection section, HuggingFaceConfig config, long seed) {
   private static final String TOWER = "model.visual.vision_tower.";
+  private static final String INNER = "vision_model.";
   private static final String PREPROCESSOR = "preprocessor_config.json";
 
   /**
@@ -74,9 +76,10 @@ public record ModelFiles(ModelSection section, HuggingFaceConfig config, long se
       throw new CheckpointException(
           base.origin() + " holds a vision tower already; leave out model.vision_tower");
     }
-    // a whole CLIP has a text side too
-    var alone =
-        new Selected(CheckpointFolder.open(tower), name -> name.startsWith("vision_model."));
+    // a whole CLIP or SigLIP has a text side too; DINOv2's names have nothing before them
+    WeightSource weights = CheckpointFolder.open(tower);
+    boolean within = weights.names().stream().anyMatch(name -> name.startsWith(INNER));
+    var alone = new Selected(weights, name -> !within || name.startsWith(INNER));
     return new Union(List.of(base, new Prefixed(alone, TOWER)));
   }
 
@@ -93,32 +96,48 @@ public record ModelFiles(ModelSection section, HuggingFaceConfig config, long se
     if (vision == null) {
       return null;
     }
-    return preprocessing(folders(), vision.tower().imageSize());
+    return preprocessing(folders(), vision);
   }
 
   /**
-   * The preprocessor_config.json of the first folder that has one, else CLIP's own for the tower's
-   * size.
+   * The preprocessor_config.json of the first folder that has one, else what the tower's family was
+   * trained with; padded where the model's config says so. Where the model looks at several scales,
+   * pictures are made as large as the largest; for DINOv2, whose file is about classification, as
+   * large as its tower's.
    *
-   * @param size pixels a side that the tower takes
-   * @throws ConfigException where the file makes images of another size
+   * @throws ConfigException where the file makes images of another size than the tower's
    */
-  public static ClipPreprocessing preprocessing(List<Path> folders, int size) {
+  public static ClipPreprocessing preprocessing(List<Path> folders, VisionConfig vision) {
+    int size = vision.tower().imageSize();
+    ClipPreprocessing.Padding padding =
+        vision.padded() ? ClipPreprocessing.Padding.SQUARE : ClipPreprocessing.Padding.NONE;
     for (Path folder : folders) {
       Path file = folder.resolve(PREPROCESSOR);
       if (Files.isRegularFile(file)) {
         ClipPreprocessing read = ClipPreprocessing.read(file);
-        if (read.size() != size) {
+        boolean resized = vision.tower().family() instanceof TowerFamily.Dinov2;
+        if (!resized && read.size() != size && read.size() != vision.imageSize()) {
           throw new ConfigException(
               file + ": crop_size",
               read.size(),
               "the model's tower reads %d pixels a side; copy its own %s"
                   .formatted(size, PREPROCESSOR));
         }
-        return read;
+        ClipPreprocessing sized =
+            read.size() == vision.imageSize() ? read : read.withSize(vision.imageSize());
+        return sized.with(padding);
       }
     }
-    return ClipPreprocessing.clip(size);
+    return usual(vision).with(padding);
+  }
+
+  private static ClipPreprocessing usual(VisionConfig vision) {
+    int size = vision.imageSize();
+    return switch (vision.tower().family()) {
+      case TowerFamily.Clip() -> ClipPreprocessing.clip(size);
+      case TowerFamily.Siglip _ -> ClipPreprocessing.siglip(size);
+      case TowerFamily.Dinov2 _ -> ClipPreprocessing.dino(size);
+    };
   }
 
   private List<Path> folders() {

@@ -13,7 +13,7 @@ import io.moextend.config.TowerConfig;
 import io.moextend.model.Decoder;
 import io.moextend.model.FreshParameters;
 import io.moextend.stage.CompanionFiles;
-import io.moextend.vision.ClipTower;
+import io.moextend.vision.Tower;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
@@ -51,7 +51,7 @@ public final class RandomModel {
           }
         }
         case TowerConfig tower -> {
-          try (var model = new ClipTower(fresh, "vision_model", tower)) {
+          try (var model = Tower.of(fresh, "", tower)) {
             save(backend, model, config, dtype, companions, folder);
           }
         }

@@ -84,7 +84,7 @@ public final class RunData implements AutoCloseable {
       requireText(own);
     }
     int imageStart = vision == null ? tokenizer.vocabularySize() : vision.imageStart();
-    int slots = vision == null ? 1 : vision.tower().patches();
+    int slots = vision == null ? 1 : vision.tokens();
     var tokens = new ImageTokens(tokenizer, imageStart, slots, ImageTokens.SlotContent.PADS);
     TrainingSet set =
         TrainingSet.of(

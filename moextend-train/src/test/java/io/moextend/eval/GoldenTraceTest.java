@@ -20,7 +20,7 @@ import io.moextend.model.FreshParameters;
 import io.moextend.model.LoadedParameters;
 import io.moextend.model.OpenModel;
 import io.moextend.stage.Stage;
-import io.moextend.vision.ClipTower;
+import io.moextend.vision.Tower;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -44,7 +44,10 @@ class GoldenTraceTest {
   private static final Predicate<String> ROUNDING =
       name ->
           name.startsWith("after.")
-              && (name.endsWith("k_proj.bias") || name.endsWith("experts.0.w3.weight"));
+              && (name.endsWith("k_proj.bias")
+                  || name.endsWith("attention.key.bias")
+                  || name.endsWith("head.attention.in_proj_bias")
+                  || name.endsWith("experts.0.w3.weight"));
 
   static Stream<Arguments> cases() {
     return Stream.of("cpu", "nd4j")
@@ -132,9 +135,9 @@ class GoldenTraceTest {
   }
 
   @ParameterizedTest
-  @MethodSource("backends")
-  void everyTensorOfTheTowerCaseIsReproduced(String backendName) {
-    Path folder = Golden.path("hf/hf_clip_vision");
+  @MethodSource("towerCases")
+  void everyTensorOfTheTowerCaseIsReproduced(String backendName, String name) {
+    Path folder = Golden.path(name);
     var request = new TraceRequest(TraceRequest.allRoles(), true, 3, 1e-3, 0.01, 1.0, false);
     try (Backend backend = Backends.open(backendName, new BackendProvider.Options(2, 0));
         Arena arena = backend.arena("tower");
@@ -145,12 +148,23 @@ class GoldenTraceTest {
       var from =
           new LoadedParameters(
               weights, backend, arena, DType.F32, TraceRequest.allRoles(), fresh, Set.of());
-      try (var tower =
-          new ClipTower(from, "vision_model", HuggingFaceConfig.read(folder).tower())) {
+      try (var tower = Tower.of(from, "", HuggingFaceConfig.read(folder).tower())) {
         from.requireAllRead();
         compare(TowerTrace.run(backend, tower, DType.F32, inputs, request), expected);
       }
     }
+  }
+
+  static Stream<Arguments> towerCases() {
+    return backends()
+        .flatMap(
+            backend ->
+                Stream.of(
+                        "hf/hf_clip_vision",
+                        "hf/hf_siglip_vision",
+                        "hf/hf_dinov2",
+                        "hf/hf_dinov2_gated")
+                    .map(name -> Arguments.of(backend, name)));
   }
 
   static Stream<String> backends() {

@@ -24,6 +24,11 @@ final class ActivationLoops {
       FloatVector.broadcast(SPECIES, (float) (1 / Math.sqrt(2 * Math.PI)));
   private static final FloatVector MINUS_HALF = FloatVector.broadcast(SPECIES, -0.5f);
   private static final FloatVector ZERO = FloatVector.zero(SPECIES);
+  private static final FloatVector HALF = FloatVector.broadcast(SPECIES, 0.5f);
+  private static final FloatVector SIXTH = FloatVector.broadcast(SPECIES, 1f / 6);
+  private static final FloatVector TWO = FloatVector.broadcast(SPECIES, 2f);
+  private static final FloatVector THREE = FloatVector.broadcast(SPECIES, 3f);
+  private static final FloatVector MINUS_THREE = FloatVector.broadcast(SPECIES, -3f);
   private static final FloatVector ONE = FloatVector.broadcast(SPECIES, 1f);
 
   private ActivationLoops() {}
@@ -133,6 +138,42 @@ final class ActivationLoops {
       var above = v.compare(VectorOperators.GT, ZERO);
       store(v.blend(ZERO, v.compare(VectorOperators.LE, ZERO)), value, i);
       store(ZERO.blend(ONE, above), slope, i);
+    }
+  }
+
+  /** x / 6 + 1/2 between 0 and 1. */
+  static void hardSigmoid(long x, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      store(load(x, i).fma(SIXTH, HALF).max(ZERO).min(ONE), out, i);
+    }
+  }
+
+  static void hardSigmoidSlope(long x, long value, long slope, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      var within = v.abs().compare(VectorOperators.LT, THREE);
+      store(v.fma(SIXTH, HALF).max(ZERO).min(ONE), value, i);
+      store(ZERO.blend(SIXTH, within), slope, i);
+    }
+  }
+
+  /** x times {@link #hardSigmoid}. */
+  static void hardSwish(long x, long out, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      store(v.fma(SIXTH, HALF).max(ZERO).min(ONE).mul(v), out, i);
+    }
+  }
+
+  /** The slope is 0 below -3, 1 above 3, and x / 3 + 1/2 between them. */
+  static void hardSwishSlope(long x, long value, long slope, int n) {
+    for (int i = 0; i < n; i += LANES) {
+      FloatVector v = load(x, i);
+      FloatVector between = v.mul(SIXTH).fma(TWO, HALF);
+      var below = v.compare(VectorOperators.LT, MINUS_THREE);
+      var above = v.compare(VectorOperators.GT, THREE);
+      store(v.fma(SIXTH, HALF).max(ZERO).min(ONE).mul(v), value, i);
+      store(between.blend(ZERO, below).blend(ONE, above), slope, i);
     }
   }
 }

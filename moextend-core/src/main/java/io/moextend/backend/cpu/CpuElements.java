@@ -120,6 +120,48 @@ interface CpuElements extends ElementKernels {
   }
 
   @Override
+  default Array scaleColumns(Arena to, Array x, Array scale) {
+    CpuArray a = CpuArray.of(x);
+    x.require("x", -1, scale.size());
+    scale.require("scale", -1);
+    int width = CpuDevice.count(x.dim(1));
+    CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
+    try (var w = new WideRow(cpu(), CpuArray.of(scale, x.dtype()))) {
+      cpu()
+          .forRows(
+              x.dim(0),
+              width,
+              (lane, r) -> {
+                long first = (long) r * width;
+                Operand row = Operand.in(lane, 0, a, first, width);
+                Operand result = Operand.out(lane, 1, out, first, width);
+                NormLoops.scale(
+                    row.address(), 0, 1, w.address(), result.address(), result.width(), width);
+                result.finish(lane, out, first, width);
+              });
+    }
+    return out;
+  }
+
+  @Override
+  default Array scaleColumnsGradient(Arena to, Array dOut, Array x) {
+    CpuArray d = CpuArray.of(dOut, x.dtype());
+    CpuArray a = CpuArray.of(x);
+    sameShape(dOut, x);
+    int width = CpuDevice.count(x.dim(1));
+    return new RowSum(cpu(), x.dim(0), width)
+        .run(
+            to,
+            (lane, first, rows, into) -> {
+              for (long r = first; r < first + rows; r++) {
+                Operand outer = Operand.in(lane, 0, d, r * width, width);
+                Operand row = Operand.in(lane, 1, a, r * width, width);
+                NormLoops.addWeight(into, outer.address(), row.address(), 0, 1, row.width(), width);
+              }
+            });
+  }
+
+  @Override
   default Array sumRows(Arena to, Array x) {
     CpuArray a = CpuArray.of(x);
     int width = CpuDevice.count(x.dim(1));

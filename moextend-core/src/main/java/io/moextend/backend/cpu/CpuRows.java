@@ -54,6 +54,15 @@ interface CpuRows extends RowKernels {
   }
 
   @Override
+  default Array mixRows(Arena to, Array table, Array rows, Array weights) {
+    table.require("table", -1, -1);
+    rows.require("rows", -1, -1);
+    weights.require("weights", rows.shape());
+    var mixture = new RowMixture(index(rows, table.dim(0)), CpuArray.of(weights, DType.F32));
+    return mixture.of(cpu(), to, CpuArray.of(table));
+  }
+
+  @Override
   default Array replaceRows(Arena to, Array x, Array rows, Array values) {
     CpuArray out = copyOf(to, x);
     CpuArray index = index(rows, x.dim(0));

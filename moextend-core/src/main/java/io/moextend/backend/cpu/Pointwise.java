@@ -32,6 +32,8 @@ final class Pointwise {
         ActivationLoops.normal(a, tail, f, n);
       }
       case RELU -> ActivationLoops.relu(a, f, n);
+      case HARD_SIGMOID -> ActivationLoops.hardSigmoid(a, f, n);
+      case HARD_SWISH -> ActivationLoops.hardSwish(a, f, n);
     }
   }
 
@@ -45,7 +47,7 @@ final class Pointwise {
         case QUICK_GELU -> ActivationLoops.sigmoidBf16(a, QUICK, to, n);
         case GELU_TANH -> ActivationLoops.tanhBf16(a, to, n);
         case RELU -> ActivationLoops.reluBf16(a, to, n);
-        case GELU -> {
+        case GELU, HARD_SIGMOID, HARD_SWISH -> {
           Operand value = Operand.buffer(lane, VALUE, n);
           apply(lane, kind, x, value, n);
           out.take(value, n);
@@ -145,6 +147,8 @@ final class Pointwise {
         ActivationLoops.addDensity(a, d, n);
       }
       case RELU -> ActivationLoops.reluSlope(a, f, d, n);
+      case HARD_SIGMOID -> ActivationLoops.hardSigmoidSlope(a, f, d, n);
+      case HARD_SWISH -> ActivationLoops.hardSwishSlope(a, f, d, n);
     }
   }
 }

@@ -11,6 +11,7 @@ final class Activations {
   private static final double QUICK = 1.702;
   private static final double ROOT = Math.sqrt(2 / Math.PI);
   private static final double CUBIC = 0.044715;
+  private static final double HARD = 3;
 
   private Activations() {}
 
@@ -22,6 +23,8 @@ final class Activations {
       case GELU -> normalCumulative(t, x).muli(x);
       case GELU_TANH -> tanhShare(t, x).muli(x);
       case RELU -> positive(t, x).muli(x);
+      case HARD_SIGMOID -> hardSigmoid(t, x);
+      case HARD_SWISH -> hardSigmoid(t, x).muli(x);
     };
   }
 
@@ -43,6 +46,12 @@ final class Activations {
         yield share.addi(inner.muli(share).muli(t.keep(share.rsub(1))));
       }
       case RELU -> positive(t, x);
+      case HARD_SIGMOID -> t.cast(t.keep(size(t, x).lt(HARD)), x.dataType()).muli(1 / 6.0);
+      case HARD_SWISH -> {
+        INDArray above = t.cast(t.keep(x.gt(HARD)), x.dataType());
+        INDArray within = t.cast(t.keep(size(t, x).lte(HARD)), x.dataType());
+        yield t.keep(x.mul(1 / 3.0)).addi(0.5).muli(within).addi(above);
+      }
     };
   }
 
@@ -68,6 +77,19 @@ final class Activations {
   private static INDArray tanhShare(Temporaries t, INDArray x) {
     INDArray inner = t.keep(x.mul(x)).muli(CUBIC).addi(1).muli(x).muli(ROOT);
     return Transforms.tanh(inner, false).addi(1).muli(0.5);
+  }
+
+  /** x / 6 + 1/2, held between 0 and 1. */
+  private static INDArray hardSigmoid(Temporaries t, INDArray x) {
+    INDArray share = t.keep(x.mul(1 / 6.0)).addi(0.5);
+    INDArray above = positive(t, t.keep(share.sub(1)));
+    INDArray between = positive(t, share).subi(above);
+    return share.muli(between).addi(above);
+  }
+
+  /** |x|. */
+  private static INDArray size(Temporaries t, INDArray x) {
+    return t.keep(Transforms.abs(x, true));
   }
 
   /** 1 where x is above 0, else 0. */

@@ -82,6 +82,33 @@ interface Nd4jElementKernels extends ElementKernels {
   }
 
   @Override
+  default Array scaleColumns(Arena to, Array x, Array scale) {
+    x.require("x", -1, scale.size());
+    scale.require("scale", -1);
+    SameType.require("scale", scale, x.dtype());
+    Array out = to.allocate(x.dtype(), x.shape());
+    if (x.size() > 0) {
+      Nd4jArray.of(out).assign(Nd4jArray.number(x)).muliRowVector(Nd4jArray.of(scale));
+    }
+    return out;
+  }
+
+  @Override
+  default Array scaleColumnsGradient(Arena to, Array dOut, Array x) {
+    dOut.require("dOut", x.shape());
+    SameType.require("dOut", dOut, x.dtype());
+    Array out = to.allocate(x.dtype().wide(), x.dim(1));
+    if (x.size() > 0) {
+      try (var t = new Temporaries()) {
+        t.copy(Nd4jArray.number(x)).muli(Nd4jArray.of(dOut)).sum(Nd4jArray.of(out), 0);
+      }
+    } else if (out.size() > 0) {
+      Nd4jArray.of(out).assign(0);
+    }
+    return out;
+  }
+
+  @Override
   default Array sumRows(Arena to, Array x) {
     x.require("x", -1, -1);
     Array out = to.allocate(x.dtype().wide(), x.dim(1));

@@ -5,6 +5,7 @@ import io.moextend.array.Array;
 import io.moextend.array.ShapeException;
 import io.moextend.backend.RowKernels;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.indexing.INDArrayIndex;
 import org.nd4j.linalg.indexing.NDArrayIndex;
@@ -33,6 +34,37 @@ interface Nd4jRowKernels extends RowKernels {
       if (dOut.size() > 0) {
         try (var t = new Temporaries()) {
           RowSums.into(t, table, Nd4jArray.number(dOut), at);
+        }
+      }
+    }
+    return out;
+  }
+
+  @Override
+  default Array mixRows(Arena to, Array table, Array rows, Array weights) {
+    table.require("table", -1, -1);
+    rows.require("rows", -1, -1);
+    weights.require("weights", rows.shape());
+    SameType.require("weights", weights, table.dtype().wide());
+    int[] at = HostCopy.rowNumbers("rows", rows, table.dim(0));
+    int count = Math.toIntExact(rows.dim(0));
+    int each = Math.toIntExact(rows.dim(1));
+    Array out = to.allocate(table.dtype(), count, table.dim(1));
+    if (out.size() > 0) {
+      INDArray numbers = Nd4jArray.number(table);
+      INDArray sum = Nd4jArray.of(out).assign(0);
+      for (int j = 0; j < each; j++) {
+        int place = j;
+        try (var t = new Temporaries()) {
+          INDArray from =
+              t.ints(IntStream.range(0, count).map(r -> at[r * each + place]).toArray());
+          INDArray taken = t.uninitialized(numbers.dataType(), count, table.dim(1));
+          INDArray weight =
+              t.copy(
+                  Nd4jArray.number(weights)
+                      .get(NDArrayIndex.all(), NDArrayIndex.interval(j, j + 1)));
+          RowMoves.gather(taken, numbers, from);
+          sum.addi(taken.muliColumnVector(weight));
         }
       }
     }

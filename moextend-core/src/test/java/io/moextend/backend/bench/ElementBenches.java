@@ -116,6 +116,24 @@ final class ElementBenches {
               return to -> bed.backend().sumRepeated(to, x, s.sequence());
             }),
         moving(
+            "scaleColumns",
+            KernelCase::tokensHidden,
+            s -> s.narrow(2 * s.tokensHidden()),
+            bed -> {
+              Array x = bed.values(bed.setting().tokens(), bed.setting().hidden());
+              Array scale = bed.values(bed.setting().hidden());
+              return to -> bed.backend().scaleColumns(to, x, scale);
+            }),
+        moving(
+            "scaleColumnsGradient",
+            KernelCase::tokensHidden,
+            s -> s.narrow(2 * s.tokensHidden()),
+            bed -> {
+              Array x = bed.values(bed.setting().tokens(), bed.setting().hidden());
+              Array d = bed.values(bed.setting().tokens(), bed.setting().hidden());
+              return to -> bed.backend().scaleColumnsGradient(to, d, x);
+            }),
+        moving(
             "sumRows",
             KernelCase::tokensHidden,
             s -> s.narrow(s.tokensHidden()),

@@ -61,6 +61,17 @@ final class RowBenches {
               return to -> bed.backend().clearRows(to, x, rows);
             }),
         moving(
+            "mixRows",
+            KernelCase::tokensHidden,
+            s -> s.narrow(2 * s.tokensHidden()),
+            bed -> {
+              Setting s = bed.setting();
+              Array x = bed.values(s.tokens(), s.hidden());
+              Array rows = bed.shuffled(s.tokens()).reshape(s.tokens() / 4, 4);
+              Array weights = bed.values(DType.F32, s.tokens() / 4, 4);
+              return to -> bed.backend().mixRows(to, x, rows, weights);
+            }),
+        moving(
             "joinRows",
             KernelCase::tokensHidden,
             s -> s.narrow(2 * s.tokensHidden()),

@@ -65,6 +65,17 @@ interface PlainElementKernels extends ElementKernels {
   }
 
   @Override
+  default Array scaleColumns(Arena to, Array x, Array scale) {
+    int width = (int) scale.size();
+    return each(to, x.dtype(), x.shape(), i -> of(x).get(i) * of(scale).get(i % width));
+  }
+
+  @Override
+  default Array scaleColumnsGradient(Arena to, Array dOut, Array x) {
+    return sumRows(to, each(to, x.dtype(), x.shape(), i -> of(dOut).get(i) * of(x).get(i)));
+  }
+
+  @Override
   default Array sumRows(Arena to, Array x) {
     return sumRepeated(to, x, 1).reshape(x.dim(1));
   }

@@ -13,6 +13,8 @@ final class PlainFunctions {
       case GELU -> x * normal(x);
       case GELU_TANH -> x * (1 + Math.tanh(inner(x))) / 2;
       case RELU -> Math.max(x, 0);
+      case HARD_SIGMOID -> Math.clamp((x + 3) / 6, 0.0, 1.0);
+      case HARD_SWISH -> x * Math.clamp((x + 3) / 6, 0.0, 1.0);
     };
   }
 
@@ -28,6 +30,8 @@ final class PlainFunctions {
         yield (1 + tanh) / 2 + x * (1 - tanh * tanh) * innerSlope / 2;
       }
       case RELU -> x > 0 ? 1 : 0;
+      case HARD_SIGMOID -> Math.abs(x) < 3 ? 1 / 6.0 : 0;
+      case HARD_SWISH -> x < -3 ? 0 : x > 3 ? 1 : (2 * x + 3) / 6;
     };
   }
 

@@ -42,6 +42,20 @@ interface PlainRowKernels extends RowKernels {
   }
 
   @Override
+  default Array mixRows(Arena to, Array table, Array rows, Array weights) {
+    PlainArray from = PlainArray.of(table);
+    PlainArray out = zeros(to, table, rows.dim(0), table.dim(1));
+    int each = (int) rows.dim(1);
+    for (int i = 0; i < rows.size(); i++) {
+      for (int c = 0; c < out.width(); c++) {
+        double weight = PlainArray.of(weights).get(i);
+        out.add(i / each, c, weight * from.get(PlainArray.of(rows).integer(i), c));
+      }
+    }
+    return out;
+  }
+
+  @Override
   default Array replaceRows(Arena to, Array x, Array rows, Array values) {
     PlainArray out = PlainArray.of(joinRows(to, List.of(x)));
     for (int r = 0; r < rows.size(); r++) {

@@ -4,9 +4,10 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * A picture to the numbers a CLIP or SigLIP tower reads: resize, crop, rescale, normalise, with the
- * numbers of Hugging Face's processors. Any number of threads may use one.
+ * A picture to the numbers a CLIP, SigLIP or DINOv2 tower reads: resize, crop, rescale, normalise,
+ * with the numbers of Hugging Face's processors. Any number of threads may use one.
  *
+ * @param padding what is done with a picture that is no square before all else
  * @param size pixels a side of the result
  * @param fit how the picture is brought to that size
  * @param rescale factor of the bytes, 1/255
@@ -14,7 +15,14 @@ import java.util.List;
  * @param deviation each channel is divided by, after that
  */
 public record ClipPreprocessing(
-    int size, Fit fit, double rescale, List<Double> mean, List<Double> deviation) {
+    Padding padding, int size, Fit fit, double rescale, List<Double> mean, List<Double> deviation) {
+  /** What is done with a picture that is no square: config.json's image_aspect_ratio. */
+  public enum Padding {
+    NONE,
+    /** It is put in the middle of a square of the mean colour: "pad". */
+    SQUARE
+  }
+
   /** How a picture becomes a square. */
   public sealed interface Fit {
     /** The shorter side becomes {@code edge}, then the middle is cut out: CLIP. */
@@ -28,6 +36,14 @@ public record ClipPreprocessing(
   public static final List<Double> CLIP_MEAN = List.of(0.48145466, 0.4578275, 0.40821073);
 
   public static final List<Double> CLIP_DEVIATION = List.of(0.26862954, 0.26130258, 0.27577711);
+
+  /** What SigLIP was trained with, for mean and deviation. */
+  public static final List<Double> HALF = List.of(0.5, 0.5, 0.5);
+
+  /** What DINOv2 was trained with: the colours of ImageNet. */
+  public static final List<Double> IMAGENET_MEAN = List.of(0.485, 0.456, 0.406);
+
+  public static final List<Double> IMAGENET_DEVIATION = List.of(0.229, 0.224, 0.225);
 
   /** Larger ones are a mistake: 4096² pixels would be over 85,000 patches. */
   private static final int LARGEST_SIZE = 4096;
@@ -56,6 +72,37 @@ public record ClipPreprocessing(
     }
   }
 
+  /** Pictures are not padded. */
+  public ClipPreprocessing(
+      int size, Fit fit, double rescale, List<Double> mean, List<Double> deviation) {
+    this(Padding.NONE, size, fit, rescale, mean, deviation);
+  }
+
+  /** SigLIP's. */
+  public static ClipPreprocessing siglip(int size) {
+    return new ClipPreprocessing(size, new Fit.Stretch(), 1 / 255.0, HALF, HALF);
+  }
+
+  /** DINOv2's, for the size a tower takes. */
+  public static ClipPreprocessing dino(int size) {
+    return new ClipPreprocessing(
+        size, new Fit.ShortestEdge(size), 1 / 255.0, IMAGENET_MEAN, IMAGENET_DEVIATION);
+  }
+
+  /** The same for another size; where the shorter side was longer than it, it no longer is. */
+  public ClipPreprocessing withSize(int other) {
+    Fit fitted =
+        switch (fit) {
+          case Fit.Stretch stretch -> stretch;
+          case Fit.ShortestEdge _ -> new Fit.ShortestEdge(other);
+        };
+    return new ClipPreprocessing(padding, other, fitted, rescale, mean, deviation);
+  }
+
+  public ClipPreprocessing with(Padding other) {
+    return new ClipPreprocessing(other, size, fit, rescale, mean, deviation);
+  }
+
   /** CLIP's, for another size. */
   public static ClipPreprocessing clip(int size) {
     return new ClipPreprocessing(
@@ -71,7 +118,12 @@ public record ClipPreprocessing(
   }
 
   /** The picture resized and cropped, still in bytes: [size, size, 3]. */
-  public RgbImage resized(RgbImage image) {
+  public RgbImage resized(RgbImage picture) {
+    RgbImage image =
+        switch (padding) {
+          case NONE -> picture;
+          case SQUARE -> picture.squared(background());
+        };
     return switch (fit) {
       case Fit.Stretch() -> Bicubic.resize(image, size, size, 0, 0, size);
       case Fit.ShortestEdge(int edge) -> {
@@ -81,6 +133,15 @@ public record ClipPreprocessing(
         yield Bicubic.resize(image, width, height, (width - size) / 2, (height - size) / 2, size);
       }
     };
+  }
+
+  /** The mean as a colour of 8 bits, cut off. */
+  private byte[] background() {
+    byte[] colour = new byte[3];
+    for (int channel = 0; channel < 3; channel++) {
+      colour[channel] = (byte) (int) (255 * mean.get(channel));
+    }
+    return colour;
   }
 
   /** Floats of one image. */
@@ -119,6 +180,7 @@ public record ClipPreprocessing(
 
   /** All that changes numbers, for the key of a cache. */
   public String fingerprint() {
-    return "%s %d %s %s %s".formatted(fit, size, rescale, mean, deviation);
+    String before = padding == Padding.NONE ? "" : "square ";
+    return before + "%s %d %s %s %s".formatted(fit, size, rescale, mean, deviation);
   }
 }

@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 /** preprocessor_config.json, strict on whatever changes numbers. */
 final class PreprocessorFile {
   private static final int BICUBIC = 3;
+  private static final String SIGLIP = "Siglip";
   private static final Set<String> KNOWN =
       Set.of(
           "do_resize",
@@ -85,7 +86,10 @@ final class PreprocessorFile {
     }
     JsonNode size = json.path("size");
     // the processor's class decides what is left unsaid: CLIP crops, SigLIP does not
-    boolean square = size.has("height") && !json.has("crop_size");
+    boolean square =
+        size.has("height")
+            && (!json.has("crop_size")
+                || json.path("image_processor_type").asText().startsWith(SIGLIP));
     boolean crops = json.has("do_center_crop") ? flag("do_center_crop") : !square;
     if (!crops && !size.has("height")) {
       throw wrong("do_center_crop", json.get("do_center_crop"), "needs size.height and size.width");

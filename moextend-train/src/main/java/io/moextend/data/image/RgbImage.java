@@ -15,6 +15,29 @@ public record RgbImage(int width, int height, byte[] rgb) {
   }
 
   /**
+   * The picture in the middle of a square as large as its longer side; of an odd rest the larger
+   * part lies at the right or below.
+   *
+   * @param background red, green and blue of what is around it
+   */
+  public RgbImage squared(byte[] background) {
+    if (width == height) {
+      return this;
+    }
+    int side = Math.max(width, height);
+    byte[] out = new byte[Math.multiplyExact(3 * side, side)];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = background[i % 3];
+    }
+    int left = (side - width) / 2;
+    int top = (side - height) / 2;
+    for (int y = 0; y < height; y++) {
+      System.arraycopy(rgb, 3 * y * width, out, 3 * ((top + y) * side + left), 3 * width);
+    }
+    return new RgbImage(side, side, out);
+  }
+
+  /**
    * The picture as its camera meant it.
    *
    * @param orientation EXIF's 1 to 8; 1 is upright, 6 asks for a quarter turn clockwise

@@ -1,0 +1,56 @@
+package io.moextend.op;
+
+import io.moextend.array.Array;
+import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Columns taken, and put side by side. */
+public final class Columns {
+  private Columns() {}
+
+  /** Columns from (inclusive) to until (exclusive). x [R, N]; @return [R, until - from] */
+  public static Tensor take(Tape tape, Tensor x, long from, long until) {
+    Array y = tape.backend().columns(tape.arena(), x.data(), from, until);
+    long after = x.data().dim(1) - until;
+    return tape.record(
+        "columns",
+        y,
+        List.of(x),
+        List.of(),
+        dY ->
+            List.of(
+                tape.backend()
+                    .joinColumns(
+                        tape.arena(), List.of(zeros(tape, dY, from), dY, zeros(tape, dY, after)))));
+  }
+
+  private static Array zeros(Tape tape, Array like, long width) {
+    Array zeros = tape.arena().allocate(like.dtype(), like.dim(0), width);
+    tape.backend().fillInto(zeros, 0);
+    return zeros;
+  }
+
+  /** Side by side: [R, N_i] each to [R, sum of N_i]. */
+  public static Tensor join(Tape tape, List<Tensor> parts) {
+    Array y = tape.backend().joinColumns(tape.arena(), parts.stream().map(Tensor::data).toList());
+    return tape.record(
+        "joinColumns",
+        y,
+        parts,
+        List.of(),
+        dY -> {
+          var gradients = new ArrayList<@Nullable Array>();
+          long from = 0;
+          for (Tensor part : parts) {
+            long until = from + part.data().dim(1);
+            gradients.add(
+                part.requiresGrad() ? tape.backend().columns(tape.arena(), dY, from, until) : null);
+            from = until;
+          }
+          return gradients;
+        });
+  }
+}
