@@ -106,11 +106,6 @@ public record VisionConfig(
     return imageStart != PLACEHOLDER;
   }
 
-  /** True where ids of the vocabulary mark where an image begins and ends. */
-  public boolean marked() {
-    return imageStart != PLACEHOLDER;
-  }
-
   public int imageEnd() {
     return mark(1);
   }

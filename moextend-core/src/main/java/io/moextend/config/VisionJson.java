@@ -157,20 +157,6 @@ final class VisionJson {
     return scales.stream().sorted().toList();
   }
 
-  private static int imageStart(JsonFields fields, int vocab) {
-    int imageStart = fields.object("visual").count("image_start_id", 0);
-    if (imageStart > vocab - 3) {
-      throw fields
-          .object("visual")
-          .wrong(
-              "image_start_id",
-              "it and the two ids behind it must lie below vocab_size="
-                  + vocab
-                  + "; is vocab_size that of the text model before its embeddings were widened?");
-    }
-    return imageStart;
-  }
-
   private static TowerConfig tower(JsonFields fields) {
     if (fields.has(TOWER)) {
       return TowerJson.read(fields.object(TOWER), TowerJson.CLIP);

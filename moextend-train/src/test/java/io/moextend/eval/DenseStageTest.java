@@ -21,6 +21,7 @@ import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.config.TowerConfig;
+import io.moextend.config.TowerFamily;
 import io.moextend.config.VisionConfig;
 import io.moextend.model.CausalLoss;
 import io.moextend.model.Decoder;
@@ -54,7 +55,7 @@ class DenseStageTest {
   private static final int PATCHES = 16;
   private static final int IMAGE = -200;
   private static final TowerConfig TOWER =
-      new TowerConfig("clip_vision_model", 24, 40, 2, 3, 3, 28, 7, Activation.GELU, 1e-6, 0.02);
+      new TowerConfig(new TowerFamily.Clip(), 24, 40, 2, 3, 3, 28, 7, Activation.GELU, 1e-6, 0.02);
 
   @TempDir Path folder;
 
