@@ -211,7 +211,13 @@ class PublishedDecodersTest {
     assertThat(config.vision())
         .isEqualTo(
             new VisionConfig(
-                TowerConfig.CLIP_LARGE_336, "mlp2x_gelu", -2, VisionConfig.PLACEHOLDER));
+                TowerConfig.CLIP_LARGE_336,
+                "mlp2x_gelu",
+                -2,
+                VisionConfig.PLACEHOLDER,
+                List.of(),
+                24,
+                true));
     assertThat(config.type()).isEqualTo(DecoderType.BUNNY_PHI3);
     assertThat(config.tokens().pad()).isEqualTo(95);
   }
