@@ -105,7 +105,7 @@ class BadInputTest {
     "'\"vocab_size\": 480', '\"vocab_size\": 48000000', embed_tokens",
     "'\"num_attention_heads\": 4', '\"num_attention_heads\": 0', num_attention_heads",
     "'\"num_attention_heads\": 4', '\"num_attention_heads\": 5', num_attention_heads",
-    "'\"patch_size\": 4', '\"patch_size\": 5', patch_size",
+    "'\"patch_size\": 4', '\"patch_size\": 5', patch_embedding",
   })
   void aWrongFieldOfConfigJsonIsNamed(String from, String to, String named) {
     Path config = work.base().resolve("config.json");
