@@ -4,6 +4,7 @@ import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.config.VisionConfig;
+import java.util.Arrays;
 import java.util.SortedSet;
 import org.jspecify.annotations.Nullable;
 
@@ -22,6 +23,25 @@ final class BenchShape {
     if (hidden < HEAD || hidden % HEAD != 0) {
       throw new ConfigException("--size hidden", hidden, "must be a multiple of " + HEAD);
     }
+  }
+
+  /**
+   * What stands behind {@code --size}.
+   *
+   * @param wanted how many numbers, with commas between them
+   * @param form what to write instead of something else
+   */
+  static int[] numbers(String text, int wanted, String form) {
+    try {
+      int[] numbers =
+          Arrays.stream(text.split(",", -1)).mapToInt(s -> Integer.parseInt(s.strip())).toArray();
+      if (numbers.length == wanted) {
+        return numbers;
+      }
+    } catch (NumberFormatException e) {
+      // said below, as any other wrong text is
+    }
+    throw new ConfigException("--size", text, "write " + form);
   }
 
   static DecoderConfig config(

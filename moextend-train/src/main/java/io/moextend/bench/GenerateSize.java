@@ -1,8 +1,6 @@
 package io.moextend.bench;
 
-import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
-import java.util.Arrays;
 import java.util.TreeSet;
 
 /** A Mixtral to be timed at generating, of the shape that {@link StepSize} has too. */
@@ -15,21 +13,10 @@ public record GenerateSize(int hidden, int intermediate, int layers, int experts
    * @param text hidden,intermediate,layers,experts,vocab
    */
   public static GenerateSize parse(String text) {
-    int[] n;
-    try {
-      n = Arrays.stream(text.split(",", -1)).mapToInt(s -> Integer.parseInt(s.strip())).toArray();
-    } catch (NumberFormatException e) {
-      throw wrong(text);
-    }
-    if (n.length != 5) {
-      throw wrong(text);
-    }
+    int[] n =
+        BenchShape.numbers(
+            text, 5, "hidden,intermediate,layers,experts,vocab, as in 1024,3584,4,8,8192");
     return new GenerateSize(n[0], n[1], n[2], n[3], n[4]);
-  }
-
-  private static ConfigException wrong(String text) {
-    return new ConfigException(
-        "--size", text, "write hidden,intermediate,layers,experts,vocab, as in 1024,3584,4,8,8192");
   }
 
   /**

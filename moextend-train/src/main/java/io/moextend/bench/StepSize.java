@@ -7,7 +7,6 @@ import io.moextend.config.TowerConfig;
 import io.moextend.config.TowerFamily;
 import io.moextend.config.VisionConfig;
 import io.moextend.stage.Stage;
-import java.util.Arrays;
 import java.util.TreeSet;
 
 /**
@@ -42,23 +41,12 @@ public record StepSize(
    * @param text hidden,intermediate,layers,experts,vocab,batch,sequence
    */
   public static StepSize parse(String text) {
-    int[] n;
-    try {
-      n = Arrays.stream(text.split(",", -1)).mapToInt(s -> Integer.parseInt(s.strip())).toArray();
-    } catch (NumberFormatException e) {
-      throw wrong(text);
-    }
-    if (n.length != 7) {
-      throw wrong(text);
-    }
+    int[] n =
+        BenchShape.numbers(
+            text,
+            7,
+            "hidden,intermediate,layers,experts,vocab,batch,sequence, as in 1024,3584,4,8,8192,2,512");
     return new StepSize(n[0], n[1], n[2], n[3], n[4], n[5], n[6]);
-  }
-
-  private static ConfigException wrong(String text) {
-    return new ConfigException(
-        "--size",
-        text,
-        "write hidden,intermediate,layers,experts,vocab,batch,sequence, as in 1024,3584,4,8,8192,2,512");
   }
 
   public int tokens() {

@@ -19,7 +19,7 @@ class BatchLoaderTest {
   private static final SampleOrder ORDER = new SampleOrder(23, 42, true);
 
   /** A batch whose ids are its samples' indexes. */
-  private static Batch indexes(int[] indexes) {
+  static Batch indexes(int[] indexes) {
     int[] labels = new int[indexes.length];
     Arrays.fill(labels, EncodedSample.IGNORED);
     List<String> names = Arrays.stream(indexes).mapToObj(Integer::toString).toList();

@@ -136,28 +136,9 @@ class LengthGroupsTest {
     assertThat(lengths[order[2]]).isGreaterThan(lengths[order[3]]);
   }
 
-  /** A batch whose ids are its samples' indexes. */
-  private static Batch indexes(int[] indexes) {
-    int[] labels = new int[indexes.length];
-    Arrays.fill(labels, EncodedSample.IGNORED);
-    List<String> names = Arrays.stream(indexes).mapToObj(Integer::toString).toList();
-    return new Batch(
-        indexes.length,
-        1,
-        indexes,
-        labels,
-        new byte[indexes.length],
-        new float[0],
-        1,
-        List.of(),
-        names,
-        0);
-  }
-
   private static List<Integer> take(SampleOrder order, Share share, Position from, int batches) {
     List<Integer> seen = new ArrayList<>();
-    try (BatchLoader loader =
-        new BatchLoader(LengthGroupsTest::indexes, order, share, from, 2, 3)) {
+    try (BatchLoader loader = new BatchLoader(BatchLoaderTest::indexes, order, share, from, 2, 3)) {
       for (int i = 0; i < batches; i++) {
         Arrays.stream(loader.next().ids()).forEach(seen::add);
       }

@@ -65,9 +65,10 @@ final class Outgoing implements AutoCloseable {
   }
 
   /**
-   * Tells the other, after all else, that nothing more comes.
+   * Tells the other, after all else, that nothing more comes. One who has stopped listening, be it
+   * between two looks at {@link #isConnected}, needs not be told.
    *
-   * @return whether Aeron has taken it
+   * @return whether Aeron has taken it, or nobody is left to hear it
    */
   boolean end() {
     if (!ending) {
@@ -75,7 +76,11 @@ final class Outgoing implements AutoCloseable {
       sealed = 0;
       seal(MemorySegment.NULL, 0);
     }
-    return waiting == 0 || offered();
+    if (waiting == 0) {
+      return true;
+    }
+    long position = offer();
+    return position > 0 || position == Publication.NOT_CONNECTED;
   }
 
   /** Whether somebody listens. */
@@ -120,23 +125,28 @@ final class Outgoing implements AutoCloseable {
   }
 
   private boolean offered() {
+    boolean listened = wasConnected;
+    long position = offer();
+    if (position == Publication.NOT_CONNECTED && listened) {
+      throw new PeerLostException(
+          to, "rank %d has closed its end while rank %d sends to it".formatted(to, from));
+    }
+    return position > 0;
+  }
+
+  /** Aeron's answer to the waiting frame: a position, or why it was not taken. */
+  private long offer() {
     long position = publication.offer(offered, 0, waiting);
     if (position > 0) {
       waiting = 0;
-      wasConnected = true;
-      return true;
     }
     if (position == Publication.CLOSED || position == Publication.MAX_POSITION_EXCEEDED) {
       throw new IllegalStateException(
           "rank %d's stream to rank %d is closed: %s"
               .formatted(from, to, Publication.errorString(position)));
     }
-    if (position == Publication.NOT_CONNECTED && wasConnected) {
-      throw new PeerLostException(
-          to, "rank %d has closed its end while rank %d sends to it".formatted(to, from));
-    }
     wasConnected |= position != Publication.NOT_CONNECTED;
-    return false;
+    return position;
   }
 
   @Override
