@@ -108,6 +108,24 @@ public record DecoderConfig(
                     "model_type", modelType, "known decoders are " + DecoderType.modelTypes()));
   }
 
+  /** The same model under another name of its family. */
+  public DecoderConfig with(DecoderType other) {
+    return new DecoderConfig(
+        other.modelType(),
+        vocab,
+        hidden,
+        layers,
+        heads,
+        rope,
+        window,
+        normEps,
+        initializerRange,
+        tiedHead,
+        feedForward,
+        tokens,
+        vision);
+  }
+
   /** The same model with other networks between its attentions. */
   public DecoderConfig with(FeedForwardConfig other) {
     return new DecoderConfig(

@@ -109,6 +109,15 @@ public enum DecoderType {
     return eyes;
   }
 
+  /** What a text model becomes that is given a tower: a Phi-3 or a Llama becomes a Bunny. */
+  public DecoderType seeing() {
+    return switch (this) {
+      case PHI3 -> BUNNY_PHI3;
+      case LLAMA -> BUNNY_LLAMA;
+      default -> this;
+    };
+  }
+
   /** Some layers have experts, the others a network of the same width. */
   boolean mixed() {
     return switch (this) {

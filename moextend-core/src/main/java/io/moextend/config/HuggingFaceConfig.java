@@ -141,6 +141,11 @@ public final class HuggingFaceConfig {
     boolean nested = PAIRS.containsKey(json.path("model_type").asText());
     ObjectNode merged = json.deepCopy();
     merge(merged, written(model, nested), written(changed, nested));
+    if (!changed.modelType().equals(model.modelType())) {
+      // who reads the new type is another class, and none that the old model's folder brings along
+      merged.putArray("architectures").add(architecture(changed));
+      merged.remove("auto_map");
+    }
     return checked(merged, changed);
   }
 

@@ -27,6 +27,9 @@ public record VisionConfig(
   /** Stands in a prompt for a whole image: Bunny's and LLaVA's. */
   public static final int PLACEHOLDER = -200;
 
+  /** Patches side by side that Bunny makes of a DINOv2 image. */
+  private static final int BUNNY_DINO_GRID = 27;
+
   public VisionConfig {
     scales = List.copyOf(scales);
     if (featureLayer >= 0 || -featureLayer > tower.layers() + 1) {
@@ -50,6 +53,29 @@ public record VisionConfig(
   /** An image at the tower's size, all its patches. */
   public VisionConfig(TowerConfig tower, String projector, int featureLayer, int imageStart) {
     this(tower, projector, featureLayer, imageStart, List.of(), tower.grid(), false);
+  }
+
+  /**
+   * What the published Bunny makes of a tower where its config says no more: the state before the
+   * last, and of DINOv2 the last, resized to 27 by 27.
+   */
+  public static VisionConfig bunny(
+      TowerConfig tower, String projector, List<Integer> scales, boolean padded) {
+    return new VisionConfig(
+        tower, projector, bunnyLayer(tower), PLACEHOLDER, scales, bunnyGrid(tower), padded);
+  }
+
+  static int bunnyLayer(TowerConfig tower) {
+    return tower.family().normedFeatures() ? -1 : -2;
+  }
+
+  static int bunnyGrid(TowerConfig tower) {
+    return tower.family() instanceof TowerFamily.Dinov2 ? BUNNY_DINO_GRID : tower.grid();
+  }
+
+  /** The same images, put on a square before they are resized or not. */
+  public VisionConfig padded(boolean value) {
+    return new VisionConfig(tower, projector, featureLayer, imageStart, scales, grid, value);
   }
 
   private static void requireScales(TowerConfig tower, List<Integer> scales, int grid) {

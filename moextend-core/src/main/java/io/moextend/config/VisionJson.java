@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeSet;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -25,19 +24,16 @@ final class VisionJson {
           "mm_vision_tower",
           "mm_vision_select_layer");
 
-  /** Towers known by the end of their name. */
+  /** Towers known by the end of their name, and who published them. */
   private static final Map<String, TowerConfig> NAMED =
       Map.of(
-          "clip-vit-large-patch14-336", TowerConfig.CLIP_LARGE_336,
-          "siglip-so400m-patch14-384", TowerConfig.SIGLIP_SO400M_384);
+          "openai/clip-vit-large-patch14-336", TowerConfig.CLIP_LARGE_336,
+          "google/siglip-so400m-patch14-384", TowerConfig.SIGLIP_SO400M_384);
 
   private static final String PROJECTOR = "mlp2x_gelu";
   private static final String PAD = "pad";
   private static final String SQUARE = "square";
   private static final String SCALES = "384,768,1152";
-
-  /** Patches side by side that Bunny makes of a DINOv2 image. */
-  private static final int DINO_GRID = 27;
 
   private VisionJson() {}
 
@@ -63,10 +59,10 @@ final class VisionJson {
         new VisionConfig(
             tower,
             fields.text("mm_projector_type", PROJECTOR),
-            fields.integer("mm_vision_select_layer", layer(bunny, tower)),
+            fields.integer("mm_vision_select_layer", bunny ? VisionConfig.bunnyLayer(tower) : -1),
             imageStart,
             scales(fields),
-            fields.count("mm_vision_grid", 1, grid(bunny, tower)),
+            fields.count("mm_vision_grid", 1, bunny ? VisionConfig.bunnyGrid(tower) : tower.grid()),
             padded(fields));
     if (fields.count("mm_hidden_size", 1, vision.features()) != vision.features()) {
       throw fields.wrong(
@@ -105,10 +101,14 @@ final class VisionJson {
 
   private static @Nullable TowerConfig known(String name) {
     return NAMED.entrySet().stream()
-        .filter(known -> name.endsWith(known.getKey()))
+        .filter(known -> name.endsWith(bare(known.getKey())))
         .map(Map.Entry::getValue)
         .findFirst()
         .orElse(null);
+  }
+
+  private static String bare(String published) {
+    return published.substring(published.lastIndexOf('/') + 1);
   }
 
   private static int imageStart(JsonFields fields, int vocab) {
@@ -131,14 +131,6 @@ final class VisionJson {
       case SQUARE -> false;
       default -> throw fields.wrong("image_aspect_ratio", "only \"pad\" and \"square\" are built");
     };
-  }
-
-  private static int layer(boolean bunny, TowerConfig tower) {
-    return bunny && !tower.family().normedFeatures() ? -2 : -1;
-  }
-
-  private static int grid(boolean bunny, TowerConfig tower) {
-    return bunny && tower.family() instanceof TowerFamily.Dinov2 ? DINO_GRID : tower.grid();
   }
 
   /** Written as "384,768,1152", in any order. */
@@ -170,7 +162,12 @@ final class VisionJson {
       throw fields.wrong(
           "mm_vision_tower",
           "another tower than %s needs its %s, or its folder beside this one"
-              .formatted(String.join(" and ", new TreeSet<>(NAMED.keySet())), TOWER));
+              .formatted(
+                  NAMED.keySet().stream()
+                      .map(VisionJson::bare)
+                      .sorted()
+                      .collect(Collectors.joining(" and ")),
+                  TOWER));
     }
     return known;
   }
@@ -196,7 +193,21 @@ final class VisionJson {
     if (vision.marked()) {
       json.putObject("visual").put("image_start_id", vision.imageStart());
     } else {
-      json.put("mm_vision_tower", tower.modelType());
+      writeBunny(tower, json);
     }
+  }
+
+  /** Bunny tells towers apart by a word in their name, and reads these beside it. */
+  private static void writeBunny(TowerConfig tower, ObjectNode json) {
+    json.put(
+        "mm_vision_tower",
+        NAMED.entrySet().stream()
+            .filter(known -> known.getValue().equals(tower))
+            .map(Map.Entry::getKey)
+            .findFirst()
+            .orElse(tower.modelType()));
+    json.put("use_mm_proj", true);
+    json.put("mm_use_im_start_end", false);
+    json.put("tokenizer_padding_side", "right");
   }
 }

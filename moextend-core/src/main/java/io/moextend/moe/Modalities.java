@@ -28,12 +28,23 @@ public final class Modalities {
    * @param length of a row; its last token is text
    */
   public static Modalities of(Backend backend, Arena arena, byte[] types, int length) {
+    int[] kinds = kinds(types, length);
+    return new Modalities(kinds, backend.ints(arena, kinds, kinds.length));
+  }
+
+  /**
+   * The rule itself. Two images side by side are one run.
+   *
+   * @param types as in {@link #of}
+   * @return [T], 1 at vision tokens, 0 at text
+   */
+  public static int[] kinds(byte[] types, int length) {
     int[] kinds = new int[types.length];
     for (int t = 0; t < types.length; t++) {
       boolean last = t % length == length - 1;
       kinds[t] = !last && types[t] == 1 && types[t + 1] == 1 ? 1 : 0;
     }
-    return new Modalities(kinds, backend.ints(arena, kinds, kinds.length));
+    return kinds;
   }
 
   /** T. */

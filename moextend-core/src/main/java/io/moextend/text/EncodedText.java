@@ -1,6 +1,7 @@
 package io.moextend.text;
 
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * A text as ids.
@@ -12,5 +13,12 @@ import java.util.List;
 public record EncodedText(int[] ids, List<ImageSpan> spans) {
   public EncodedText {
     spans = List.copyOf(spans);
+  }
+
+  /** Positions that image patches overwrite, image after image. */
+  public int[] imagePositions() {
+    return spans.stream()
+        .flatMapToInt(span -> IntStream.range(span.firstSlot(), span.end()))
+        .toArray();
   }
 }

@@ -142,17 +142,4 @@ class ImagePlacesTest {
       assertThat(plain.encode("a<|end|> \n b")).isNotEqualTo(plain.encode("a<|end|>b"));
     }
   }
-
-  @Test
-  void theLastPatchOfARunIsNoVisionTokenAndNeitherIsTheLastOfARow() {
-    byte[] types = {
-      0, 1, 1, 1, 0, 1,
-      1, 1, 0, 0, 1, 1,
-    };
-    TokenTypes given = new TokenTypes(2, 6, types);
-    assertThat(given.visionMask()).containsExactly(0, 1, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0);
-    TokenTypes made = TokenTypes.of(2, 6, new int[] {1, 2, 3, 5, 6, 7, 10, 11});
-    assertThat(made.types()).isEqualTo(types);
-    assertThatThrownBy(() -> new TokenTypes(2, 5, types)).hasMessage("12 token types for [2, 5]");
-  }
 }

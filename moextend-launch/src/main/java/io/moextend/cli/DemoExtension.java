@@ -7,14 +7,13 @@ import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.config.VisionConfig;
-import io.moextend.data.ChatTemplate;
-import io.moextend.data.Encoder;
 import io.moextend.data.FirstTurns;
 import io.moextend.data.ImageRoot;
 import io.moextend.data.KeptTurns;
-import io.moextend.data.OverLength;
 import io.moextend.data.Pictures;
+import io.moextend.data.PromptEncoder;
 import io.moextend.data.SampleFile;
+import io.moextend.data.Talk;
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
 import io.moextend.demo.DemoData;
@@ -26,8 +25,6 @@ import io.moextend.stage.InitExpert;
 import io.moextend.stage.InitReceipt;
 import io.moextend.stage.RoutingCensus;
 import io.moextend.stage.RoutingCounter;
-import io.moextend.text.ImageTokens;
-import io.moextend.text.ImageTokens.SlotContent;
 import io.moextend.text.Tokenizer;
 import io.moextend.train.ModelFiles;
 import io.moextend.train.ModelSection;
@@ -80,10 +77,8 @@ final class DemoExtension {
         throw new IllegalStateException(after + " has no vision part after alignment");
       }
       var pictures = new Pictures(new ImageRoot(data.root()), new ImageDecoder(), preprocessing);
-      var tokens =
-          new ImageTokens(tokenizer, vision.imageStart(), vision.tokens(), SlotContent.PADS);
-      var encoder =
-          new Encoder(tokens, ChatTemplate.INSTRUCT, DemoStages.LONGEST, OverLength.REJECT);
+      PromptEncoder encoder =
+          Talk.named(Talk.AUTO, config.type()).prompts(tokenizer, vision, DemoStages.LONGEST);
       FirstTurns turns = FirstTurns.of(file, file.size(), encoder, pictures, config.vocab());
       return compared(census(before, turns), census(after, turns), turns);
     }

@@ -1,6 +1,7 @@
 package io.moextend.cli;
 
 import io.moextend.checkpoint.FrozenProof;
+import io.moextend.data.Talk;
 import io.moextend.report.MetricsHistory;
 import io.moextend.stage.Stage;
 import io.moextend.train.CheckpointSection;
@@ -145,6 +146,8 @@ final class DemoStages {
         List.of(),
         settings.output().resolve("features"),
         false,
-        1_000_000);
+        1_000_000,
+        Talk.AUTO,
+        false);
   }
 }

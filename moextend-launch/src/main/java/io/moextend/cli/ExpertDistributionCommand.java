@@ -94,7 +94,7 @@ final class ExpertDistributionCommand implements Callable<Integer> {
     int extended = extended(config);
     List<Path> homes = List.of(models.after().home(), models.before().home());
     try (SampleFile file = texts.openSamples();
-        Tokenizer tokenizer = texts.openTokenizer(homes)) {
+        Tokenizer tokenizer = texts.openTokenizer(config, homes)) {
       FirstTurns turns = texts.firstTurns(file, tokenizer, config, homes);
       Counted before;
       Counted after;

@@ -4,17 +4,14 @@ import io.moextend.backend.Backend;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.VisionConfig;
-import io.moextend.data.ChatTemplate;
-import io.moextend.data.Encoder;
-import io.moextend.data.OverLength;
 import io.moextend.data.Sample;
+import io.moextend.data.Talk;
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
 import io.moextend.eval.Greedy;
 import io.moextend.model.OpenModel;
 import io.moextend.text.EncodedText;
 import io.moextend.text.ImageMarkup;
-import io.moextend.text.ImageTokens;
 import io.moextend.text.Part;
 import io.moextend.text.TextStream;
 import io.moextend.text.Tokenizer;
@@ -61,6 +58,14 @@ final class GenerateCommand implements Callable<Integer> {
   private List<Path> images = List.of();
 
   @Option(
+      names = "--conv-mode",
+      paramLabel = "KEY",
+      defaultValue = Talk.AUTO,
+      description =
+          "How the question is written: instruct ([INST] ... [/INST]), phi3, llama, bunny, plain and others of MoIIE's; auto is what the model was published with (default: ${DEFAULT-VALUE}).")
+  private String mode = Talk.AUTO;
+
+  @Option(
       names = "--max-new-tokens",
       defaultValue = "128",
       description = "Longest answer (default: ${DEFAULT-VALUE}).")
@@ -71,15 +76,16 @@ final class GenerateCommand implements Callable<Integer> {
     if (most < 1) {
       throw new ConfigException("--max-new-tokens", most, "must be at least 1");
     }
+    Talk.requireKnown("--conv-mode", mode);
     DecoderConfig config = model.config().decoder();
+    Talk talk = Talk.named(mode, config.type());
     PrintWriter out = Commands.out(spec);
-    try (Tokenizer tokenizer = Tokenizer.open(model.home());
+    try (Tokenizer tokenizer = talk.open(model.home());
         Backend opened = backend.open();
         OpenModel open =
             OpenModel.of(model.weights(), config, opened, backend.dtype(), Set.of(), 0)) {
-      EncodedText asked = encode(tokenizer, config);
-      int turn = tokenizer.added(ChatTemplate.INSTRUCT.beforeUser());
-      Greedy.Pictures pictures = pictures(config.vision(), asked.ids());
+      EncodedText asked = encode(talk, tokenizer, config);
+      Greedy.Pictures pictures = pictures(config.vision(), asked);
       var rates = new AnswerRates(asked.ids().length);
       var text = new TextStream(tokenizer, piece -> show(out, piece));
       new Greedy(opened, open.decoder())
@@ -87,7 +93,7 @@ final class GenerateCommand implements Callable<Integer> {
               asked.ids(),
               pictures,
               most,
-              token -> token == tokenizer.eos() || token == turn || config.tokens().end(token),
+              talk.answerEnds(tokenizer, config.tokens()),
               token -> {
                 rates.count();
                 text.add(token);
@@ -107,28 +113,19 @@ final class GenerateCommand implements Callable<Integer> {
     out.flush();
   }
 
-  private EncodedText encode(Tokenizer tokenizer, DecoderConfig config) {
-    VisionConfig vision = config.vision();
-    if (vision == null && !images.isEmpty()) {
+  private EncodedText encode(Talk talk, Tokenizer tokenizer, DecoderConfig config) {
+    if (config.vision() == null && !images.isEmpty()) {
       throw new ConfigException("--image", images.getFirst(), "the model has no vision part");
     }
-    boolean marked = vision != null && vision.marked();
-    if (!marked && !images.isEmpty()) {
+    var asked = new Sample("--prompt", 1, "", List.of(new Sample.Turn(Sample.Role.USER, parts())));
+    if (asked.images().size() != images.size()) {
       throw new ConfigException(
           "--image",
-          images.getFirst(),
-          "only models whose images have ids of their own are asked about images here");
+          images,
+          "the prompt has %d <image> and there are %d images; make them as many"
+              .formatted(asked.images().size(), images.size()));
     }
-    var tokens =
-        new ImageTokens(
-            tokenizer,
-            vision == null || !marked ? tokenizer.vocabularySize() : vision.imageStart(),
-            vision == null ? 1 : vision.tokens(),
-            ImageTokens.SlotContent.PADS);
-    var encoder =
-        new Encoder(tokens, ChatTemplate.INSTRUCT, config.rope().maxPositions(), OverLength.REJECT);
-    return encoder.prompt(
-        new Sample("--prompt", 1, "", List.of(new Sample.Turn(Sample.Role.USER, parts()))));
+    return talk.prompts(tokenizer, config.vision(), config.rope().maxPositions()).prompt(asked);
   }
 
   private List<Part> parts() {
@@ -142,7 +139,7 @@ final class GenerateCommand implements Callable<Integer> {
     return parts;
   }
 
-  private Greedy.@Nullable Pictures pictures(@Nullable VisionConfig vision, int[] ids) {
+  private Greedy.@Nullable Pictures pictures(@Nullable VisionConfig vision, EncodedText asked) {
     if (vision == null || images.isEmpty()) {
       return null;
     }
@@ -152,6 +149,6 @@ final class GenerateCommand implements Callable<Integer> {
       float[] one = preprocessing.pixels(new ImageDecoder().read(images.get(i)));
       System.arraycopy(one, 0, pixels, i * one.length, one.length);
     }
-    return new Greedy.Pictures(pixels, Greedy.slots(ids, vision));
+    return new Greedy.Pictures(pixels, asked.imagePositions());
   }
 }

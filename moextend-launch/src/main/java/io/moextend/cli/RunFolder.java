@@ -38,7 +38,8 @@ record RunFolder(ModelSection read, Path output) {
   private void requireApart() {
     for (Path written : List.of(output, FinishedRun.model(output))) {
       for (Path source :
-          Stream.of(read.base(), read.delta(), read.visionTower(), read.tokenizer())
+          Stream.of(
+                  read.base(), read.delta(), read.visionTower(), read.projector(), read.tokenizer())
               .filter(Objects::nonNull)
               .toList()) {
         if (written.toAbsolutePath().normalize().equals(source.toAbsolutePath().normalize())) {

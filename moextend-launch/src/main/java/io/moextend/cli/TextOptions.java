@@ -4,17 +4,14 @@ import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.VisionConfig;
-import io.moextend.data.ChatTemplate;
-import io.moextend.data.Encoder;
 import io.moextend.data.FirstTurns;
 import io.moextend.data.ImageRoot;
 import io.moextend.data.KeptTurns;
-import io.moextend.data.OverLength;
 import io.moextend.data.Pictures;
+import io.moextend.data.PromptEncoder;
 import io.moextend.data.SampleFile;
+import io.moextend.data.Talk;
 import io.moextend.data.image.ImageDecoder;
-import io.moextend.text.ImageTokens;
-import io.moextend.text.ImageTokens.SlotContent;
 import io.moextend.text.SegmentPrefix;
 import io.moextend.text.Tokenizer;
 import io.moextend.train.ModelFiles;
@@ -71,11 +68,25 @@ final class TextOptions {
     return SampleFile.open(data, KeptTurns.FIRST_ONLY, null);
   }
 
+  @Option(
+      names = "--conv-mode",
+      paramLabel = "KEY",
+      defaultValue = Talk.AUTO,
+      description =
+          "How the questions are written: instruct, phi3, llama and others of MoIIE's; auto is what the model was published with (default: ${DEFAULT-VALUE}).")
+  private String mode = Talk.AUTO;
+
+  private Talk talk(DecoderConfig config) {
+    Talk.requireKnown("--conv-mode", mode);
+    return Talk.named(mode, config.type());
+  }
+
   /**
+   * @param config of the model that the texts are for
    * @param homes model folders, the first that has a tokenizer counts
    */
   @MustBeClosed
-  Tokenizer openTokenizer(List<Path> homes) {
+  Tokenizer openTokenizer(DecoderConfig config, List<Path> homes) {
     Path path = tokenizer;
     if (path == null) {
       path =
@@ -86,7 +97,7 @@ final class TextOptions {
                           "%s: has no %s; name one with --tokenizer"
                               .formatted(homes.getFirst(), TOKENIZER)));
     }
-    return legacy ? Tokenizer.open(path, SegmentPrefix.LEGACY) : Tokenizer.open(path);
+    return legacy ? Tokenizer.open(path, SegmentPrefix.LEGACY) : talk(config).open(path);
   }
 
   /**
@@ -96,15 +107,7 @@ final class TextOptions {
    */
   FirstTurns firstTurns(SampleFile file, Tokenizer tokens, DecoderConfig config, List<Path> homes) {
     VisionConfig vision = config.vision();
-    // a model without images has no such ids; those behind the tokenizer's last stand in
-    int imageStart = vision == null ? tokens.vocabularySize() : vision.imageStart();
-    int slots = vision == null ? 1 : vision.tokens();
-    var encoder =
-        new Encoder(
-            new ImageTokens(tokens, imageStart, slots, SlotContent.PADS),
-            ChatTemplate.INSTRUCT,
-            config.rope().maxPositions(),
-            OverLength.REJECT);
+    PromptEncoder encoder = talk(config).prompts(tokens, vision, config.rope().maxPositions());
     Pictures pictures = vision == null ? null : pictures(vision, homes);
     return FirstTurns.of(file, samples, encoder, pictures, config.vocab());
   }

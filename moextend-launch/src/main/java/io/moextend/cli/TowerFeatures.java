@@ -2,6 +2,7 @@ package io.moextend.cli;
 
 import io.moextend.checkpoint.Fingerprint;
 import io.moextend.checkpoint.FrozenProof;
+import io.moextend.config.DecoderConfig;
 import io.moextend.config.VisionConfig;
 import io.moextend.data.FeatureCache;
 import io.moextend.data.image.ClipPreprocessing;
@@ -17,20 +18,23 @@ final class TowerFeatures {
   /**
    * Null where no folder for it is named, or no pictures are seen.
    *
+   * @param model whose tower it is
    * @param weights of the whole model; another tower has other features
    * @param out hears of what is made anew
    */
   static @Nullable FeatureCache cache(
       TrainConfig config,
-      @Nullable VisionConfig vision,
+      DecoderConfig model,
       @Nullable ClipPreprocessing preprocessing,
       FrozenProof weights,
       PrintStream out) {
     Path folder = config.data().featureCache();
+    VisionConfig vision = model.vision();
     if (folder == null || vision == null || preprocessing == null) {
       return null;
     }
-    FrozenProof tower = weights.only(name -> name.startsWith("model.visual.vision_tower."));
+    String prefix = model.type().eyes().tower() + ".";
+    FrozenProof tower = weights.only(name -> name.startsWith(prefix));
     String key =
         "%s layer %d scales %s grid %d %s %s"
             .formatted(

@@ -10,6 +10,7 @@ import io.moextend.checkpoint.FrozenProof;
 import io.moextend.comm.device.Conversation;
 import io.moextend.data.Batch;
 import io.moextend.data.Share;
+import io.moextend.data.Talk;
 import io.moextend.model.OpenModel;
 import io.moextend.stage.Stage;
 import io.moextend.stage.TrainableTable;
@@ -72,7 +73,8 @@ final class TrainingRun {
   /** To the end, or until it is asked to stop. */
   Trainer.Ending run() {
     new RunFolder(config.model(), output).open();
-    try (Tokenizer tokenizer = ModelFiles.tokenizer(config.model());
+    Talk talk = ModelFiles.talk(config.model(), config.data().conversationTemplate());
+    try (Tokenizer tokenizer = ModelFiles.tokenizer(config.model(), talk);
         Backend backend = backend();
         Conversation conversation = group.conversation(backend)) {
       ModelFiles files = ModelFiles.of(config.model(), tokenizer, config.training().seed());
@@ -87,6 +89,7 @@ final class TrainingRun {
                   config.training().seed(),
                   RankOptimizer.sharded(stage, config.distributed(), group.world()))) {
         out.printf("%s on %s (%s)%n", stage.word(), backend.name(), backend.device());
+        files.requireProjector(model.initialised());
         model.initialised().forEach(name -> out.println("starts fresh, not in the base: " + name));
         return train(new Rank(backend, conversation), files, data, model);
       }
@@ -121,9 +124,7 @@ final class TrainingRun {
     Peers peers = rank.peers();
     List<Parameter> trained = stage.freezeAllBut(model.decoder());
     out.println(TrainableTable.of(model.decoder()).text());
-    if (data.training().skipped() > 0) {
-      out.printf("%,d samples are too long and left out%n", data.training().skipped());
-    }
+    data.remarks().forEach(out::println);
     new SharedFolder(output, peers, TO_SEE_A_FILE).requireShared();
     Set<String> names = trained.stream().map(Parameter::name).collect(Collectors.toSet());
     FrozenProof all = SharedProof.of(model.source(), peers);
@@ -131,7 +132,8 @@ final class TrainingRun {
     var frozen = new FrozenTensors(proof, model.source());
     var share = new Share(config.training().perDeviceTrainBatchSize(), peers.rank(), peers.world());
     TrainPlan plan =
-        TrainPlan.of(config, share.microBatchesPerEpoch(data.order(config)), peers.world());
+        TrainPlan.of(
+            config, share.microBatchesPerEpoch(data.order(config, peers.world())), peers.world());
     try (RankOptimizer optimizer =
             RankOptimizer.of(
                 backend,
@@ -160,7 +162,7 @@ final class TrainingRun {
               config.training().loss(model.decoder().config()),
               config.training().gradientCheckpointing(),
               TowerFeatures.cache(
-                  config, model.decoder().config().vision(), files.preprocessing(), all, out));
+                  config, model.decoder().config(), files.preprocessing(), all, out));
       var parts =
           new Trainer.Parts<Batch>(
               backend,

@@ -1,6 +1,5 @@
 package io.moextend.data;
 
-import io.moextend.text.TokenTypes;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -55,11 +54,6 @@ public record Batch(
           "%d images of [3, %d, %d] with %d pixels"
               .formatted(images.size(), imageSize, imageSize, pixels.length));
     }
-  }
-
-  /** Which tokens are image patches, as routers by modality want to know. */
-  public TokenTypes tokenTypes() {
-    return TokenTypes.of(rows, length, imagePositions());
   }
 
   /** Of the rows · length positions, those that image patches overwrite, image after image. */

@@ -31,31 +31,33 @@ public record ConversationEncoder(
       throw new DataException("max length=%d: must be at least 2".formatted(maxLength));
     }
     template = template.forTraining();
-    boolean byRounds = template.learning() != Learning.CAPTION;
-    if (byRounds && places.tokenizer().encode(template.end()).length != 1) {
-      throw new DataException(
-          "%s has no token %s, which ends the answers of the conversation template %s; take the"
-                  .formatted(places.tokenizer().file(), template.end(), template.key())
-              + " template of this model");
+    if (template.learning() != Learning.CAPTION) {
+      template.answerEnd(places.tokenizer());
     }
   }
 
   /** Id that ends a text: for llama that of its template, whatever the tokenizer's files name. */
   public int end() {
     Tokenizer tokenizer = places.tokenizer();
-    return template == ConversationTemplate.LLAMA
-        ? tokenizer.encode(template.end())[0]
-        : tokenizer.eos();
+    return template == ConversationTemplate.LLAMA ? template.answerEnd(tokenizer) : tokenizer.eos();
+  }
+
+  @Override
+  public int pad() {
+    return pad(template, places.tokenizer());
   }
 
   /** For llama its end; else what the tokenizer names, else its unknown token, else its end. */
-  @Override
-  public int pad() {
-    Tokenizer tokenizer = places.tokenizer();
+  static int pad(ConversationTemplate template, Tokenizer tokenizer) {
     if (template == ConversationTemplate.LLAMA) {
-      return end();
+      return template.answerEnd(tokenizer);
     }
     return tokenizer.namesPad() || tokenizer.unk() < 0 ? tokenizer.pad() : tokenizer.unk();
+  }
+
+  @Override
+  public int answerEnd() {
+    return template.learning() == Learning.CAPTION ? -1 : template.answerEnd(places.tokenizer());
   }
 
   @Override

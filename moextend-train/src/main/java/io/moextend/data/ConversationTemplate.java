@@ -1,5 +1,6 @@
 package io.moextend.data;
 
+import io.moextend.text.Tokenizer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -73,6 +74,7 @@ public enum ConversationTemplate {
   private static final String USER = "USER";
   private static final String ASSISTANT = "ASSISTANT";
   private static final String DEFAULT = "default";
+  private static final String END_OF_TURN = "<|eot_id|>";
 
   private final String key;
   private final Style style;
@@ -107,10 +109,15 @@ public enum ConversationTemplate {
         return template;
       }
     }
+    throw new DataException(
+        "conversation template %s: known are %s".formatted(key, String.join(", ", keys())));
+  }
+
+  /** All names there are, as the scripts write them. */
+  public static List<String> keys() {
     List<String> known = new ArrayList<>(List.of(DEFAULT));
     known.addAll(Arrays.stream(values()).map(t -> t.key).toList());
-    throw new DataException(
-        "conversation template %s: known are %s".formatted(key, String.join(", ", known)));
+    return List.copyOf(known);
   }
 
   /** As the scripts write it. */
@@ -144,6 +151,33 @@ public enum ConversationTemplate {
               + " minicpm or llama");
     }
     return end;
+  }
+
+  /**
+   * Id that closes an answer, asked or learnt.
+   *
+   * @return -1 where nothing but the model's own end does
+   * @throws DataException if the tokenizer has no such token
+   */
+  int answerEnd(Tokenizer tokenizer) {
+    String sign =
+        switch (style) {
+          case TWO, LLAMA_2 -> end();
+          case CHATML -> separator;
+          case LLAMA_3 -> END_OF_TURN;
+          case PLAIN -> "";
+        };
+    if (sign.isEmpty()) {
+      return -1;
+    }
+    int[] ids = tokenizer.encode(sign);
+    if (ids.length != 1) {
+      throw new DataException(
+          "%s has no token %s, which ends the answers of the conversation template %s; take the"
+                  .formatted(tokenizer.file(), sign, key)
+              + " template of this model");
+    }
+    return ids[0];
   }
 
   /**
@@ -233,11 +267,11 @@ public enum ConversationTemplate {
   }
 
   private void llama3(List<String> texts, StringBuilder out) {
-    out.append(separator).append(header("system")).append(system).append("<|eot_id|>");
+    out.append(separator).append(header("system")).append(system).append(END_OF_TURN);
     for (int i = 0; i < texts.size(); i++) {
       if (!texts.get(i).isEmpty()) {
         out.append(header(i % 2 == 0 ? "user" : "assistant")).append(texts.get(i));
-        out.append("<|eot_id|>");
+        out.append(END_OF_TURN);
       }
     }
     out.append(header("assistant"));

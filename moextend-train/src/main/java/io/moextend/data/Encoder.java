@@ -22,7 +22,7 @@ import java.util.Optional;
  */
 public record Encoder(
     ImageTokens images, ChatTemplate template, int maxLength, OverLength overLength)
-    implements RowEncoder {
+    implements RowEncoder, PromptEncoder {
   public Encoder {
     if (maxLength < 2) {
       throw new DataException("max length=%d: must be at least 2".formatted(maxLength));
@@ -36,6 +36,12 @@ public record Encoder(
   @Override
   public int pad() {
     return images.tokenizer().pad();
+  }
+
+  /** The closing {@code </s>}; answers before the last have nothing behind them. */
+  @Override
+  public int answerEnd() {
+    return images.tokenizer().eos();
   }
 
   /**
@@ -60,6 +66,7 @@ public record Encoder(
    *
    * @return a row of any length
    */
+  @Override
   public EncodedText prompt(Sample sample) {
     List<Sample.Turn> turns = sample.turns();
     int last = turns.size() - 1;
@@ -76,6 +83,7 @@ public record Encoder(
    *
    * @return a row of any length
    */
+  @Override
   public EncodedText firstTurn(Sample sample) {
     EncodedText text = encode(sample, sample.turns().getFirst());
     TokenBuffer ids = new TokenBuffer();

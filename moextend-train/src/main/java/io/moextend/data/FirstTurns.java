@@ -10,18 +10,19 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The first user turn of each sample, as {@link Encoder#firstTurn} writes it, in batches: the texts
- * over which routes are counted. Opening encodes every text once and looks for every image, so that
- * a wrong sample is found before the model runs. Any number of threads may make batches; the file
- * stays the caller's to close.
+ * The first user turn of each sample, as {@link PromptEncoder#firstTurn} writes it, in batches: the
+ * texts over which routes are counted. Opening encodes every text once and looks for every image,
+ * so that a wrong sample is found before the model runs. Any number of threads may make batches;
+ * the file stays the caller's to close.
  */
 public final class FirstTurns {
   private final SampleFile file;
-  private final Encoder encoder;
+  private final PromptEncoder encoder;
   private final @Nullable Pictures pictures;
   private final int[] lengths; // ids of each sample
 
-  private FirstTurns(SampleFile file, Encoder encoder, @Nullable Pictures pictures, int[] lengths) {
+  private FirstTurns(
+      SampleFile file, PromptEncoder encoder, @Nullable Pictures pictures, int[] lengths) {
     this.file = file;
     this.encoder = encoder;
     this.pictures = pictures;
@@ -37,7 +38,11 @@ public final class FirstTurns {
    *     vocabulary, or an image that is missing or that the model cannot take
    */
   public static FirstTurns of(
-      SampleFile file, int samples, Encoder encoder, @Nullable Pictures pictures, int vocabulary) {
+      SampleFile file,
+      int samples,
+      PromptEncoder encoder,
+      @Nullable Pictures pictures,
+      int vocabulary) {
     if (samples < 1) {
       throw new DataException("samples=%d: must be at least 1".formatted(samples));
     }
@@ -138,7 +143,7 @@ public final class FirstTurns {
       }
     }
     int size = pictures == null ? 1 : pictures.preprocessing().size();
-    return new Collator(encoder.images().tokenizer().pad(), 0, size).collate(rows, found);
+    return new Collator(encoder.pad(), 0, size).collate(rows, found);
   }
 
   private static EncodedSample row(Sample sample, EncodedText text) {

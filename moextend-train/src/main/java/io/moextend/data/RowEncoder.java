@@ -10,6 +10,9 @@ public sealed interface RowEncoder permits Encoder, ConversationEncoder {
    */
   Optional<EncodedSample> encode(Sample sample);
 
+  /** Id that closes a learnt answer, which is no word of it; -1 where nothing does. */
+  int answerEnd();
+
   /** Ids of the longest row. */
   int maxLength();
 

@@ -102,6 +102,11 @@ public final class TrainingSet {
     return new TrainingSet(files, encoder, pictures, collator, fitting.part(indexes));
   }
 
+  /** As {@link RowEncoder#answerEnd}. */
+  public int answerEnd() {
+    return encoder.answerEnd();
+  }
+
   /** Samples that can be trained on. */
   public int size() {
     return fitting.size();

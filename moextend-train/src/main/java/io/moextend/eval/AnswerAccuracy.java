@@ -26,9 +26,9 @@ import java.util.stream.IntStream;
 /**
  * Asks a model every question of some samples and compares its words with the true ones. The most
  * likely token is taken at each place (greedy), and an answer is right where every one of its
- * tokens is; the closing {@code </s>} does not count. One forward pass gives all of it: greedy
- * decoding reaches the true answer exactly where each of its tokens is the most likely one behind
- * the true ones before it.
+ * tokens is; what closes it does not count. One forward pass gives all of it: greedy decoding
+ * reaches the true answer exactly where each of its tokens is the most likely one behind the true
+ * ones before it.
  */
 public final class AnswerAccuracy {
   private final Backend backend;
@@ -90,7 +90,7 @@ public final class AnswerAccuracy {
       int[] likeliest = likeliest(batch);
       int at = 0;
       for (int row = 0; row < indexes.length; row++) {
-        at = read(samples.encoded(indexes[row]), likeliest, at, answers);
+        at = read(samples.encoded(indexes[row]), samples.answerEnd(), likeliest, at, answers);
       }
     }
     return answers;
@@ -110,7 +110,7 @@ public final class AnswerAccuracy {
   }
 
   /** Cuts one row's positions into answers: runs of labels without the closing end. */
-  private int read(EncodedSample row, int[] likeliest, int from, List<Answer> answers) {
+  private int read(EncodedSample row, int close, int[] likeliest, int from, List<Answer> answers) {
     int at = from;
     int[] expected = new int[row.length()];
     int[] given = new int[row.length()];
@@ -119,7 +119,7 @@ public final class AnswerAccuracy {
       int label = t == row.length() ? EncodedSample.IGNORED : row.labels()[t];
       if (label >= 0) {
         int likely = likeliest[at++];
-        if (label != tokenizer.eos()) {
+        if (label != close) {
           expected[run] = label;
           given[run++] = likely;
         }

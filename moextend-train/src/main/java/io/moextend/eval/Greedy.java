@@ -14,7 +14,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.IntConsumer;
 import java.util.function.IntPredicate;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -105,19 +104,5 @@ public final class Greedy {
     return new ModelInput.Images.Pixels(
         backend.floats(arena, model.dtype(), pictures.pixels, count, 3, size, size),
         backend.ints(arena, pictures.slots, pictures.slots.length));
-  }
-
-  /**
-   * Positions of all image slots of a prompt: those strictly between {@code <image>} and {@code
-   * </image>}.
-   */
-  public static int[] slots(int[] prompt, VisionConfig vision) {
-    int[] inside = new int[prompt.length];
-    boolean open = false;
-    for (int i = 0; i < prompt.length; i++) {
-      open = prompt[i] == vision.imageStart() || open && prompt[i] != vision.imageEnd();
-      inside[i] = open && prompt[i] != vision.imageStart() ? 1 : 0;
-    }
-    return IntStream.range(0, prompt.length).filter(i -> inside[i] == 1).toArray();
   }
 }

@@ -11,6 +11,7 @@ import io.moextend.model.ModelInput;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,14 +55,15 @@ public record BatchImages(Backend backend, Decoder model, @Nullable FeatureCache
       make(batch, missing, found);
       missing.forEach(i -> from.write(batch.images().get(i).sha256(), found.get(i)));
     }
-    int slots = batch.images().stream().mapToInt(Batch.Image::slots).sum();
     float[] all = new float[found.stream().mapToInt(f -> f.length).sum()];
     int at = 0;
     for (float[] one : found) {
       System.arraycopy(one, 0, all, at, one.length);
       at += one.length;
     }
-    return backend.floats(arena, model.dtype(), all, slots, all.length / slots);
+    // as many as the tower's patches, which a projector may make fewer tokens of
+    int width = Objects.requireNonNull(model.config().vision()).features();
+    return backend.floats(arena, model.dtype(), all, all.length / width, width);
   }
 
   private void make(Batch batch, List<Integer> missing, List<float[]> found) {

@@ -3,6 +3,7 @@ package io.moextend.train;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.moextend.config.ConfigException;
 import io.moextend.data.OverLength;
+import io.moextend.data.Talk;
 import java.nio.file.Path;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -26,6 +27,10 @@ import org.jspecify.annotations.Nullable;
  * @param featureCache folder for the frozen tower's image features; null = computed every time
  * @param exifOrientation true turns photographs as their camera was held; Hugging Face does not
  * @param maxImagePixels images with more pixels are refused
+ * @param conversationTemplate how a sample is written as a text: "instruct" (MoExtend's), a
+ *     template of MoIIE's, or "auto" for the one that the model was published with
+ * @param groupByModalityLength true gives the samples of a step all images or none, and like
+ *     lengths
  */
 public record DataSection(
     List<Path> trainFiles,
@@ -40,7 +45,9 @@ public record DataSection(
     List<Path> evalFiles,
     @Nullable Path featureCache,
     boolean exifOrientation,
-    long maxImagePixels) {
+    long maxImagePixels,
+    String conversationTemplate,
+    boolean groupByModalityLength) {
   /** How samples are written. */
   public enum Format {
     /** LLaVA's or MoExtend's way, told apart sample by sample. */
@@ -56,7 +63,10 @@ public record DataSection(
     /** It is left out and counted. */
     @JsonProperty("skip")
     SKIP(OverLength.SKIP),
-    /** Its end is cut off, as published; a cut inside an image is an error. */
+    /**
+     * Its end is cut off, as published. A cut inside an image is an error where images are marked,
+     * and goes before the image where they are not.
+     */
     @JsonProperty("truncate")
     TRUNCATE(OverLength.TRUNCATE);
 
@@ -81,6 +91,7 @@ public record DataSection(
     Section.requireAtLeast("data.max_length", maxLength, 2);
     Section.requireAtLeast("data.dataloader_num_workers", dataloaderNumWorkers, 0);
     Section.requireAtLeast("data.max_image_pixels", maxImagePixels, 1);
+    Talk.requireKnown("data.conversation_template", conversationTemplate);
     Section.requireWithin("data.eval_split", evalSplit, 0, 0.999);
     if (evalSplit > 0 && !evalFiles.isEmpty()) {
       throw new ConfigException(

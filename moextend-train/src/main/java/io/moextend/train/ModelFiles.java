@@ -2,18 +2,12 @@ package io.moextend.train;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.checkpoint.CheckpointException;
-import io.moextend.checkpoint.CheckpointFolder;
-import io.moextend.checkpoint.GrownVocabulary;
-import io.moextend.checkpoint.Prefixed;
-import io.moextend.checkpoint.Selected;
-import io.moextend.checkpoint.Union;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
-import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
-import io.moextend.config.TowerConfig;
 import io.moextend.config.TowerFamily;
 import io.moextend.config.VisionConfig;
+import io.moextend.data.Talk;
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.text.Tokenizer;
 import java.nio.file.Files;
@@ -22,72 +16,75 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The files a run starts from, put together: a base, trained weights over it, a vision tower of its
- * own, a tokenizer.
+ * The files a run starts from, put together: a base, trained weights over it, a vision tower and a
+ * projector of their own, a tokenizer.
  *
  * @param config of the whole, vision included
  */
 public record ModelFiles(ModelSection section, HuggingFaceConfig config, long seed) {
-  private static final String TOWER = "model.visual.vision_tower.";
-  private static final String INNER = "vision_model.";
   private static final String PREPROCESSOR = "preprocessor_config.json";
 
   /**
+   * @param tokenizer opened by {@link #tokenizer}
    * @param seed of vocabulary rows that the base does not have
    * @throws ConfigException where the parts do not fit together
    */
   public static ModelFiles of(ModelSection section, Tokenizer tokenizer, long seed) {
-    HuggingFaceConfig config = HuggingFaceConfig.read(section.base());
-    Path tower = section.visionTower();
-    DecoderConfig decoder = config.decoder();
-    if (tower != null && decoder.vision() == null) {
-      config = config.with(withVision(decoder, HuggingFaceConfig.read(tower).tower(), tokenizer));
-    }
-    return new ModelFiles(section, config, seed);
+    return new ModelFiles(section, VisionPart.of(section).config(tokenizer), seed);
   }
 
-  private static DecoderConfig withVision(
-      DecoderConfig old, TowerConfig tower, Tokenizer tokenizer) {
-    int known = tokenizer.added("<image>");
-    int imageStart = known >= 0 ? known : tokenizer.vocabularySize();
-    int vocab =
-        imageStart + 3 <= old.vocab() ? old.vocab() : imageStart + GrownVocabulary.PUBLISHED_ROWS;
-    return old.with(new VisionConfig(tower, "mlp2x_gelu", -1, imageStart), vocab);
-  }
-
-  /** All weights under the published names; to be closed. */
+  /**
+   * All weights under the published names; to be closed.
+   *
+   * @throws CheckpointException where a part is missing, there twice, or not as wide as the others
+   */
   public WeightSource open() {
-    Path delta = section.delta();
-    WeightSource base =
-        delta == null
-            ? CheckpointFolder.open(section.base())
-            : CheckpointFolder.open(delta, section.base());
-    DecoderConfig wanted = config.decoder();
-    if (HuggingFaceConfig.read(section.base()).decoder().vocab() < wanted.vocab()) {
-      base = new GrownVocabulary(base, wanted.vocab(), wanted.initializerRange(), seed);
-    }
-    Path tower = section.visionTower();
-    return tower == null ? base : withTower(base, tower);
+    return new ModelWeights(section, config.decoder(), seed).open();
   }
 
-  private static WeightSource withTower(WeightSource base, Path tower) {
-    if (base.names().stream().anyMatch(name -> name.startsWith(TOWER))) {
-      base.close();
-      throw new CheckpointException(
-          base.origin() + " holds a vision tower already; leave out model.vision_tower");
+  /**
+   * To be called when the model is built.
+   *
+   * @param initialised tensors that started fresh
+   * @throws ConfigException where the projector is to be that of a folder and is not whole there
+   */
+  public void requireProjector(List<String> initialised) {
+    Path projector = section.projector();
+    String prefix = config.decoder().type().eyes().projector() + ".";
+    if (projector == null) {
+      return;
     }
-    // a whole CLIP or SigLIP has a text side too; DINOv2's names have nothing before them
-    WeightSource weights = CheckpointFolder.open(tower);
-    boolean within = weights.names().stream().anyMatch(name -> name.startsWith(INNER));
-    var alone = new Selected(weights, name -> !within || name.startsWith(INNER));
-    return new Union(List.of(base, new Prefixed(alone, TOWER)));
+    for (String name : initialised) {
+      if (name.startsWith(prefix)) {
+        throw new ConfigException(
+            "model.projector",
+            projector,
+            "has nothing for %s; is its projector of another model.projector_type?"
+                .formatted(name));
+      }
+    }
+  }
+
+  /**
+   * How the section's model is spoken to.
+   *
+   * @param key as in {@link Talk#named}
+   */
+  public static Talk talk(ModelSection section, String key) {
+    return Talk.named(key, VisionPart.of(section).type());
+  }
+
+  /** The tokenizer the section names, else the base's, as the model is usually spoken to. */
+  @MustBeClosed
+  public static Tokenizer tokenizer(ModelSection section) {
+    return tokenizer(section, talk(section, Talk.AUTO));
   }
 
   /** The tokenizer the section names, else the base's. */
   @MustBeClosed
-  public static Tokenizer tokenizer(ModelSection section) {
+  public static Tokenizer tokenizer(ModelSection section, Talk talk) {
     Path named = section.tokenizer();
-    return Tokenizer.open(named == null ? section.base() : named);
+    return talk.open(named == null ? section.base() : named);
   }
 
   /** How the tower's images are made ready; null where the model takes none. */
@@ -143,10 +140,5 @@ public record ModelFiles(ModelSection section, HuggingFaceConfig config, long se
   private List<Path> folders() {
     Path tower = section.visionTower();
     return tower == null ? List.of(section.base()) : List.of(tower, section.base());
-  }
-
-  /** Names of the tower's tensors start with it. */
-  static boolean isTower(String name) {
-    return name.startsWith(TOWER);
   }
 }

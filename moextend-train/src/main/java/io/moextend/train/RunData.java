@@ -4,18 +4,18 @@ import io.moextend.config.ConfigException;
 import io.moextend.config.VisionConfig;
 import io.moextend.data.Batch;
 import io.moextend.data.BatchLoader;
-import io.moextend.data.ChatTemplate;
 import io.moextend.data.EncodedSample;
-import io.moextend.data.Encoder;
 import io.moextend.data.ImageRoot;
 import io.moextend.data.KeptTurns;
+import io.moextend.data.LengthGroups;
 import io.moextend.data.SampleFile;
 import io.moextend.data.SampleOrder;
+import io.moextend.data.SampleOrder.Arrangement;
 import io.moextend.data.Share;
+import io.moextend.data.Talk;
 import io.moextend.data.TrainingSet;
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
-import io.moextend.text.ImageTokens;
 import io.moextend.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -31,6 +31,7 @@ public final class RunData implements AutoCloseable {
   private final List<SampleFile> files;
   private final TrainingSet training;
   private final @Nullable TrainingSet evaluation;
+  private int @Nullable [] lengths;
 
   private RunData(List<SampleFile> files, TrainingSet training, @Nullable TrainingSet evaluation) {
     this.files = files;
@@ -39,6 +40,7 @@ public final class RunData implements AutoCloseable {
   }
 
   /**
+   * @param tokenizer opened as the run's template needs it: {@link ModelFiles#talk}
    * @param progress told now and then how many samples were looked at
    */
   public static RunData open(
@@ -71,26 +73,23 @@ public final class RunData implements AutoCloseable {
     Path root = data.imageRoot();
     Path beside = paths.getFirst().toAbsolutePath().getParent();
     var images = new ImageRoot(root != null ? root : beside == null ? Path.of(".") : beside);
-    KeptTurns kept = data.firstTurnOnly() ? KeptTurns.FIRST_ONLY : KeptTurns.ALL;
+    VisionConfig vision = model.config().decoder().vision();
+    Talk talk = Talk.named(data.conversationTemplate(), model.config().decoder().type());
+    KeptTurns kept = data.firstTurnOnly() ? KeptTurns.FIRST_ONLY : talk.kept();
     var own = new ArrayList<SampleFile>();
     for (Path path : paths) {
       SampleFile file = SampleFile.open(path, kept, images);
       own.add(file);
       opened.add(file);
     }
-    VisionConfig vision = model.config().decoder().vision();
     ClipPreprocessing preprocessing = model.preprocessing();
     if (vision == null || preprocessing == null) {
       requireText(own);
     }
-    int imageStart = vision == null ? tokenizer.vocabularySize() : vision.imageStart();
-    int slots = vision == null ? 1 : vision.tokens();
-    var tokens = new ImageTokens(tokenizer, imageStart, slots, ImageTokens.SlotContent.PADS);
     TrainingSet set =
         TrainingSet.of(
             own,
-            new Encoder(
-                tokens, ChatTemplate.INSTRUCT, data.maxLength(), data.overLength().policy()),
+            talk.rows(tokenizer, vision, data.maxLength(), data.overLength().policy()),
             images,
             new ImageDecoder(data.maxImagePixels(), data.exifOrientation()),
             preprocessing == null ? ClipPreprocessing.clip(1) : preprocessing,
@@ -137,17 +136,53 @@ public final class RunData implements AutoCloseable {
     return training;
   }
 
+  /** What the user should know of the samples: those left out, those of which nothing is learnt. */
+  public List<String> remarks() {
+    var remarks = new ArrayList<String>();
+    if (training.skipped() > 0) {
+      remarks.add("%,d samples are too long and left out".formatted(training.skipped()));
+    }
+    doubt("", training, remarks);
+    if (evaluation != null) {
+      doubt("evaluation ", evaluation, remarks);
+    }
+    return remarks;
+  }
+
+  private static void doubt(String which, TrainingSet set, List<String> remarks) {
+    set.firstDoubt()
+        .ifPresent(
+            first ->
+                remarks.add(
+                    "nothing is learnt of %,d %ssamples; the first is %s"
+                        .formatted(set.doubtful(), which, first)));
+  }
+
   /** Micro-batches of the training samples, made ahead by workers. */
   @SuppressWarnings("MustBeClosedChecker") // LoadedBatches closes its loader
   public LoadedBatches batches(TrainConfig config, Share share) {
     int workers = Math.max(1, config.data().dataloaderNumWorkers());
-    SampleOrder order = order(config);
+    SampleOrder order = order(config, share.world());
     return new LoadedBatches(
         from -> new BatchLoader(training::batch, order, share, from, workers, 2 * workers));
   }
 
-  public SampleOrder order(TrainConfig config) {
-    return new SampleOrder(training.size(), config.training().seed(), true);
+  /**
+   * @param world ranks; samples of the same global batch come in the same order for any number
+   */
+  public SampleOrder order(TrainConfig config, int world) {
+    long seed = config.training().seed();
+    if (!config.data().groupByModalityLength()) {
+      return new SampleOrder(training.size(), seed, new Arrangement.Shuffled());
+    }
+    if (lengths == null) {
+      lengths = training.modalityLengths();
+    }
+    TrainingSection how = config.training();
+    int rows = how.perDeviceTrainBatchSize();
+    int parts = Math.toIntExact(how.globalBatch(world) / rows);
+    var groups = new LengthGroups(lengths, rows, parts);
+    return new SampleOrder(training.size(), seed, new Arrangement.Grouped(groups));
   }
 
   /**

@@ -221,9 +221,9 @@ class ConversationEncoderTest {
         ConversationTemplate template =
             name.equals("tok_phi3") ? ConversationTemplate.PHI3 : ConversationTemplate.LLAMA;
         ConversationPrompt prompt =
-            new ConversationPrompt(new ImagePlaces(tokenizer, PATCHES), template);
+            new ConversationPrompt(new ImagePlaces(tokenizer, PATCHES), template, 500);
         Sample sample = sample(json("train.json").get(1));
-        EncodedText asked = prompt.of(sample);
+        EncodedText asked = prompt.prompt(sample);
         EncodedSample row =
             encoder(tokenizer, template, 500, OverLength.REJECT).encode(sample).orElseThrow();
         assertThat(prompt.text(sample)).endsWith("USER: How many?  12 345" + end(template));
@@ -242,7 +242,7 @@ class ConversationEncoderTest {
     try (Tokenizer tokenizer = tokenizer("tok_phi3")) {
       ConversationPrompt prompt =
           new ConversationPrompt(
-              new ImagePlaces(tokenizer, PATCHES), ConversationTemplate.MISTRAL_INSTRUCT);
+              new ImagePlaces(tokenizer, PATCHES), ConversationTemplate.MISTRAL_INSTRUCT, 500);
       assertThat(
               prompt.text(
                   sample(

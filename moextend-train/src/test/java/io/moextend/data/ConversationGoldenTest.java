@@ -7,9 +7,11 @@ import static io.moextend.data.GoldenTalk.json;
 import static io.moextend.data.GoldenTalk.picture;
 import static io.moextend.data.GoldenTalk.sample;
 import static io.moextend.data.GoldenTalk.tokenizer;
+import static io.moextend.data.GoldenTalk.types;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import io.moextend.moe.Modalities;
 import io.moextend.text.EncodedText;
 import io.moextend.text.ImagePlaces;
 import io.moextend.text.ImageSpan;
@@ -87,13 +89,13 @@ class ConversationGoldenTest {
       assertThat(Arrays.copyOfRange(row.labels(), span.firstSlot(), span.end()))
           .containsOnly(EncodedSample.IGNORED);
     }
-    JsonNode types = wanted.get("token_type_ids");
-    if (types.isNull()) { // the published "plain" lacks them
+    JsonNode published = wanted.get("token_type_ids");
+    if (published.isNull()) { // the published "plain" lacks them
       byte[] wide = new byte[row.length()];
       Arrays.fill(wide, row.spans().getFirst().firstSlot(), row.spans().getFirst().end(), (byte) 1);
-      assertThat(one(row).tokenTypes().types()).isEqualTo(wide);
+      assertThat(types(one(row))).isEqualTo(wide);
     } else {
-      assertThat(one(row).tokenTypes().types()).containsExactly(ints(types));
+      assertThat(types(one(row))).containsExactly(ints(published));
     }
     String warning = wanted.get("stdout").asText();
     assertThat(row.doubt().isEmpty()).isEqualTo(warning.isEmpty());
@@ -144,7 +146,7 @@ class ConversationGoldenTest {
         expected.compare(batch, row, maxLength, encoder.pad());
       }
       // the published types are padded with the filler's id, which stands for a word as 0 does
-      assertThat(batch.tokenTypes().types())
+      assertThat(types(batch))
           .containsExactly(Arrays.stream(types).map(type -> type == 1 ? 1 : 0).toArray());
     }
   }
@@ -212,9 +214,10 @@ class ConversationGoldenTest {
     assertThat(batch.length()).isEqualTo(40);
     assertThat(batch.labels()).isEqualTo(wanted.longs(name + ".merged.labels"));
     assertThat(batch.mask()).isEqualTo(wanted.bytes(name + ".merged.attention_mask"));
-    assertThat(batch.tokenTypes().visionMask())
-        .isEqualTo(wanted.bytes(name + ".vision_token_mask"));
-    assertThat(batch.tokenTypes().types())
+    byte[] vision = wanted.bytes(name + ".vision_token_mask");
+    assertThat(Modalities.kinds(types(batch), batch.length()))
+        .containsExactly(IntStream.range(0, vision.length).map(t -> vision[t]).toArray());
+    assertThat(types(batch))
         .containsExactly(
             Arrays.stream(wanted.longs(name + ".merged.token_type_ids"))
                 .map(type -> type == 1 ? 1 : 0)

@@ -7,6 +7,7 @@ import io.moextend.Golden;
 import io.moextend.data.SampleOrder.Arrangement;
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
+import io.moextend.moe.Modalities;
 import io.moextend.text.ImagePlaces;
 import io.moextend.text.SegmentPrefix;
 import io.moextend.text.Tokenizer;
@@ -67,8 +68,8 @@ class ConversationSetTest {
           assertThat(batch.pixels()).hasSize(3 * 3 * 28 * 28);
           int[] positions = batch.imagePositions();
           assertThat(positions).hasSize(3 * patches);
-          byte[] types = batch.tokenTypes().types();
-          byte[] vision = batch.tokenTypes().visionMask();
+          byte[] types = GoldenTalk.types(batch);
+          int[] vision = Modalities.kinds(types, batch.length());
           int seen = 0;
           int routed = 0;
           for (int t = 0; t < types.length; t++) {

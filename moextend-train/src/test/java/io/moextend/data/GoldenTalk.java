@@ -43,6 +43,15 @@ final class GoldenTalk {
         new ImagePlaces(tokenizer, PATCHES), template, maxLength, overLength);
   }
 
+  /** [rows · length], 1 at image patches. */
+  static byte[] types(Batch batch) {
+    byte[] types = new byte[batch.ids().length];
+    for (int position : batch.imagePositions()) {
+      types[position] = 1;
+    }
+    return types;
+  }
+
   static Picture picture() {
     return new Picture(Golden.path("README.md"), "", new float[3]);
   }

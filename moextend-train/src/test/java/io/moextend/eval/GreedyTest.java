@@ -29,6 +29,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -129,8 +130,22 @@ class GreedyTest {
     var preprocessing = ClipPreprocessing.read(folder.resolve("preprocessor_config.json"));
     Path file =
         Golden.path("moextend/data").resolve(text.replaceAll("(?s).*<image>(.*)</image>.*", "$1"));
-    return new Pictures(
-        preprocessing.pixels(new ImageDecoder().read(file)), Greedy.slots(prompt, vision));
+    return new Pictures(preprocessing.pixels(new ImageDecoder().read(file)), slots(prompt, vision));
+  }
+
+  /** Those strictly between {@code <image>} and {@code </image>}. */
+  private static int[] slots(int[] prompt, VisionConfig vision) {
+    int start =
+        IntStream.range(0, prompt.length)
+            .filter(i -> prompt[i] == vision.imageStart())
+            .findFirst()
+            .orElseThrow();
+    int end =
+        IntStream.range(0, prompt.length)
+            .filter(i -> prompt[i] == vision.imageEnd())
+            .findFirst()
+            .orElseThrow();
+    return IntStream.range(start + 1, end).toArray();
   }
 
   private static int[] ints(JsonNode array) {
