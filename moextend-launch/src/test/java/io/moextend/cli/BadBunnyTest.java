@@ -122,7 +122,7 @@ class BadBunnyTest {
 
   @Test
   void aModelThatMarksImagesIsNotSpokenToAsIfItDidNot() {
-    Workspace work = new Workspace(folder).startFrom("vision_align").configured();
+    Workspace work = new Workspace(folder.resolve("marked")).startFrom("vision_align").configured();
     Workspace.Outcome outcome = work.train("alignment", "data.conversation_template=phi3");
     assertThat(outcome.code()).isEqualTo(2);
     assertThat(outcome.err()).contains("conversation template phi3", "take instruct");

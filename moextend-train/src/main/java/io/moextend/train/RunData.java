@@ -8,6 +8,7 @@ import io.moextend.data.EncodedSample;
 import io.moextend.data.ImageRoot;
 import io.moextend.data.KeptTurns;
 import io.moextend.data.LengthGroups;
+import io.moextend.data.RowEncoder;
 import io.moextend.data.SampleFile;
 import io.moextend.data.SampleOrder;
 import io.moextend.data.SampleOrder.Arrangement;
@@ -75,6 +76,7 @@ public final class RunData implements AutoCloseable {
     var images = new ImageRoot(root != null ? root : beside == null ? Path.of(".") : beside);
     VisionConfig vision = model.config().decoder().vision();
     Talk talk = Talk.named(data.conversationTemplate(), model.config().decoder().type());
+    RowEncoder encoder = talk.rows(tokenizer, vision, data.maxLength(), data.overLength().policy());
     KeptTurns kept = data.firstTurnOnly() ? KeptTurns.FIRST_ONLY : talk.kept();
     var own = new ArrayList<SampleFile>();
     for (Path path : paths) {
@@ -89,7 +91,7 @@ public final class RunData implements AutoCloseable {
     TrainingSet set =
         TrainingSet.of(
             own,
-            talk.rows(tokenizer, vision, data.maxLength(), data.overLength().policy()),
+            encoder,
             images,
             new ImageDecoder(data.maxImagePixels(), data.exifOrientation()),
             preprocessing == null ? ClipPreprocessing.clip(1) : preprocessing,

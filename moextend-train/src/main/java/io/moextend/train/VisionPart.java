@@ -12,6 +12,7 @@ import io.moextend.text.Tokenizer;
 import io.moextend.train.ModelSection.AspectRatio;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** How a run's model sees: as its base does, or through a tower that it is given. */
@@ -115,7 +116,9 @@ record VisionPart(ModelSection section, HuggingFaceConfig base) {
     requireAbsent("model.projector", section.projector());
     requireAbsent("model.projector_type", section.projectorType());
     requireAbsent("model.s2_scales", section.s2Scales());
-    requireAbsent("model.image_aspect_ratio", section.imageAspectRatio());
+    AspectRatio aspect = section.imageAspectRatio();
+    requireAbsent(
+        "model.image_aspect_ratio", aspect == null ? null : aspect.name().toLowerCase(Locale.ROOT));
   }
 
   private static void requireAbsent(String field, @Nullable Object value) {
