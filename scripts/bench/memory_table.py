@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Peak memory per rank against world size for ZeRO 0 to 3, beside what the layout predicts.
 
-Run:  scripts/bench/memory_table.py [--size 512,1024,8,4,4096,1,256] [--stage pretrain] [--worlds 1,2,3,4]
+Run:  scripts/bench/memory_table.py [--size 512,1024,8,4,4096,1,256] [--stage pretrain-text] [--worlds 1,2,3,4]
 Two ranks at ZeRO 0 give what is not state: weights, activations. (One process alone takes less: its gradients have memory as they
 come.) A rank then takes that and the state that ParameterLayout and MemoryPlan predict; at stage 3 a layer's weights are there once as pieces, twice as whole layers in
 use and on their way. Prints a Markdown table."""
@@ -10,7 +10,7 @@ import argparse, json, os, subprocess, sys
 home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 arguments = argparse.ArgumentParser(description=__doc__)
 arguments.add_argument("--size", default="512,1024,8,4,4096,1,256")
-arguments.add_argument("--stage", default="pretrain")
+arguments.add_argument("--stage", default="pretrain-text")
 arguments.add_argument("--dtype", default="f32")
 arguments.add_argument("--worlds", default="1,2,3,4")
 options = arguments.parse_args()

@@ -3,6 +3,7 @@ package io.moextend.autograd;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import java.util.Arrays;
+import java.util.Locale;
 import org.jspecify.annotations.Nullable;
 
 /** A named weight. What it is for decides which stage trains it. */
@@ -26,7 +27,12 @@ public final class Parameter implements Tensor {
     /** Experts of a model that was a dense one. */
     EXPERT,
     /** Gates over the experts of vision tokens. */
-    VISION_ROUTER
+    VISION_ROUTER;
+
+    /** As it is printed: "vision router". */
+    public String words() {
+      return name().toLowerCase(Locale.ROOT).replace('_', ' ');
+    }
   }
 
   private final String name;

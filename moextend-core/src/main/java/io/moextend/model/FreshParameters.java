@@ -7,7 +7,6 @@ import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.nn.ParameterFactory;
-import java.util.Arrays;
 import java.util.Set;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
@@ -17,7 +16,7 @@ public final class FreshParameters implements ParameterFactory {
   private final Backend backend;
   private final Arena arena;
   private final DType dtype;
-  private final Set<Role> trained;
+  private final ParameterChoice trained;
   private final double range;
   private final long seed;
 
@@ -26,6 +25,12 @@ public final class FreshParameters implements ParameterFactory {
    */
   public FreshParameters(
       Backend backend, Arena arena, DType dtype, Set<Role> trained, double range, long seed) {
+    this(backend, arena, dtype, ParameterChoice.of(trained), range, seed);
+  }
+
+  /** As above, where what trains is not whole roles. */
+  public FreshParameters(
+      Backend backend, Arena arena, DType dtype, ParameterChoice trained, double range, long seed) {
     this.backend = backend;
     this.arena = arena;
     this.dtype = dtype;
@@ -48,7 +53,7 @@ public final class FreshParameters implements ParameterFactory {
       case NORMAL -> fillNormal(data, name);
     }
     var parameter = new Parameter(name, role, data);
-    parameter.trainable(trained.contains(role));
+    parameter.trainable(trained.has(name, role));
     return parameter;
   }
 
@@ -71,6 +76,6 @@ public final class FreshParameters implements ParameterFactory {
 
   @Override
   public String toString() {
-    return "fresh " + dtype + " seed " + seed + " trained " + Arrays.toString(trained.toArray());
+    return "fresh " + dtype + " seed " + seed;
   }
 }

@@ -30,10 +30,10 @@ public final class LoadedParameters implements ParameterFactory {
   private final Backend backend;
   private final Arena arena;
   private final DType dtype;
-  private final Set<Role> trained;
+  private final ParameterChoice trained;
   private final ParameterFactory fresh;
   private final Set<Role> mayBeFresh;
-  private final Set<Role> sharded;
+  private final ParameterChoice sharded;
   private final Set<String> read = new HashSet<>();
   private final List<String> initialised = new ArrayList<>();
 
@@ -51,24 +51,33 @@ public final class LoadedParameters implements ParameterFactory {
       Set<Role> trained,
       ParameterFactory fresh,
       Set<Role> mayBeFresh) {
-    this(source, backend, arena, dtype, trained, fresh, mayBeFresh, Set.of());
+    this(
+        source,
+        backend,
+        arena,
+        dtype,
+        ParameterChoice.of(trained),
+        fresh,
+        mayBeFresh,
+        ParameterChoice.NONE);
   }
 
   /**
    * As above, for ranks that share layers.
    *
-   * @param sharded roles whose matrices in decoder layers come and go: they are left as the file
-   *     has them, for who shards them to take over
+   * @param trained what this run trains
+   * @param sharded whose matrices in decoder layers come and go: they are left as the file has
+   *     them, for who shards them to take over
    */
   public LoadedParameters(
       WeightSource source,
       Backend backend,
       Arena arena,
       DType dtype,
-      Set<Role> trained,
+      ParameterChoice trained,
       ParameterFactory fresh,
       Set<Role> mayBeFresh,
-      Set<Role> sharded) {
+      ParameterChoice sharded) {
     this.source = source;
     this.backend = backend;
     this.arena = arena;
@@ -109,7 +118,7 @@ public final class LoadedParameters implements ParameterFactory {
               .formatted(source.origin(), name, data.dtype()));
     }
     Parameter parameter = placed(data, role);
-    parameter.trainable(trained.contains(role));
+    parameter.trainable(trained.has(name, role));
     return parameter;
   }
 
@@ -118,10 +127,10 @@ public final class LoadedParameters implements ParameterFactory {
     String origin = source.origin() + ": " + name;
     Array wrapped = backend.wrap(arena, data.dtype(), data.bytes(), data.shape());
     boolean passes =
-        sharded.contains(role) && data.shape().length > 1 && DecoderNames.inLayer(name);
+        sharded.has(name, role) && data.shape().length > 1 && DecoderNames.inLayer(name);
     return passes
         ? Parameter.passing(name, role, wrapped, dtype, origin)
-        : new Parameter(name, role, kept(data, wrapped, trained.contains(role), origin), origin);
+        : new Parameter(name, role, kept(data, wrapped, trained.has(name, role), origin), origin);
   }
 
   private Array kept(TensorData data, Array wrapped, boolean writable, String origin) {

@@ -42,15 +42,17 @@ public final class OpenModel implements AutoCloseable {
       DType dtype,
       Set<Role> trained,
       long seed) {
-    return of(source, config, backend, dtype, trained, seed, Set.of());
+    return of(
+        source, config, backend, dtype, ParameterChoice.of(trained), seed, ParameterChoice.NONE);
   }
 
   /**
    * As {@link #of(WeightSource, DecoderConfig, Backend, DType, Set, long)}, for ranks that share
    * layers.
    *
-   * @param sharded roles whose matrices in decoder layers come and go; the model runs only once
-   *     somebody has taken them over
+   * @param trained what this run trains, role by role or name by name
+   * @param sharded whose matrices in decoder layers come and go; the model runs only once somebody
+   *     has taken them over
    */
   @MustBeClosed
   @SuppressWarnings(
@@ -60,9 +62,9 @@ public final class OpenModel implements AutoCloseable {
       DecoderConfig config,
       Backend backend,
       DType dtype,
-      Set<Role> trained,
+      ParameterChoice trained,
       long seed,
-      Set<Role> sharded) {
+      ParameterChoice sharded) {
     Arena arena = backend.arena("weights");
     try {
       var fresh =

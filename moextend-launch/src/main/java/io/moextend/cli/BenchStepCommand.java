@@ -17,6 +17,7 @@ import io.moextend.shard.MemoryPlan;
 import io.moextend.shard.Optimizer;
 import io.moextend.shard.ParameterLayout;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
+import io.moextend.shard.RoleRates;
 import io.moextend.shard.ZeroStage;
 import io.moextend.stage.Stage;
 import io.moextend.train.DistributedSection;
@@ -51,7 +52,7 @@ final class BenchStepCommand implements Callable<Integer> {
   @Option(
       names = "--stage",
       required = true,
-      paramLabel = "alignment|extension|finetune|pretrain",
+      paramLabel = "alignment|extension|finetune|pretrain-text",
       description = "What trains.")
   private String stage = "";
 
@@ -147,8 +148,7 @@ final class BenchStepCommand implements Callable<Integer> {
                 conversation,
                 bench.model(),
                 bench.weights(),
-                AdamW.PUBLISHED,
-                Untouched.ZERO_GRADIENT,
+                new RankOptimizer.Update(AdamW.PUBLISHED, Untouched.ZERO_GRADIENT, RoleRates.ALIKE),
                 sharing())) {
       double making = (System.nanoTime() - asked) / 1e9;
       var run = new Run(group.world(), bench, ranked.optimizer(), conversation);

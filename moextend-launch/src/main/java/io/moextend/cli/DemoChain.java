@@ -83,7 +83,7 @@ final class DemoChain {
   private Trained pretrained() {
     List<Path> texts = List.of(world.trainDialogues(), world.trainStatements());
     Path blank = settings.output().resolve(BLANK);
-    Trained made = train("pretrain", Stage.PRETRAIN_TEXT, blank, null, texts, plan.pretrain());
+    Trained made = train("pretrain-text", Stage.PRETRAIN_TEXT, blank, null, texts, plan.pretrain());
     examine(PRETRAINED, made.model(), settings.output().resolve(TOWER));
     return made;
   }

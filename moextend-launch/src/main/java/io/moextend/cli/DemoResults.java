@@ -10,7 +10,7 @@ import java.util.List;
 /**
  * Everything the demo measured.
  *
- * @param stages in the order they ran: pretrain, alignment, extension, finetune, full
+ * @param stages in the order they ran: pretrain-text, alignment, extension, finetune, full
  * @param marks in the order the models were asked
  * @param seconds of wall clock up to the report
  * @param device what computed

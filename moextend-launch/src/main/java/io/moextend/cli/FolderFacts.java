@@ -20,7 +20,6 @@ import io.moextend.text.Tokenizer;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Locale;
 import java.util.TreeMap;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -192,8 +191,7 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
     }
     return switch (config.model()) {
       case TowerConfig tower -> "vision tower";
-      case DecoderConfig decoder ->
-          ParameterRoles.of(name, decoder).name().toLowerCase(Locale.ROOT).replace('_', ' ');
+      case DecoderConfig decoder -> ParameterRoles.of(name, decoder).words();
     };
   }
 

@@ -4,25 +4,24 @@ import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.array.Arena;
 import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
-import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.comm.device.Conversation;
 import io.moextend.model.Decoder;
+import io.moextend.model.ParameterChoice;
 import io.moextend.optim.UpdateRule;
 import io.moextend.shard.LayerShards;
 import io.moextend.shard.Optimizer;
 import io.moextend.shard.ParameterLayout;
 import io.moextend.shard.ReplicatedOptimizer;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
+import io.moextend.shard.RoleRates;
 import io.moextend.shard.ShardedOptimizer;
 import io.moextend.shard.WeightPieces;
 import io.moextend.shard.ZeroStage;
-import io.moextend.stage.Stage;
 import io.moextend.train.DistributedSection;
+import io.moextend.train.OptimizerSection;
 import io.moextend.train.WholeWeights;
-import java.util.EnumSet;
 import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,12 +31,19 @@ import org.jspecify.annotations.Nullable;
  * @param layers null where every rank has all weights
  */
 record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implements AutoCloseable {
-  /** Roles whose matrices in the decoder's layers are cut into pieces. */
-  static Set<Role> sharded(Stage stage, DistributedSection how, int world) {
-    if (world == 1 || how.zeroStage() < 3) {
-      return Set.of();
+  /** How new weights are made of gradients, the same on every rank. */
+  record Update(UpdateRule rule, Untouched untouched, RoleRates rates) {
+    static Update of(OptimizerSection section, List<Parameter> trained) {
+      return new Update(section.rule(), section.untouched().policy(), section.rates(trained));
     }
-    return how.shardsFrozen() ? EnumSet.allOf(Role.class) : stage.trained();
+  }
+
+  /** What of the decoder's layers is cut into pieces, as far as it is a matrix. */
+  static ParameterChoice sharded(ParameterChoice trained, DistributedSection how, int world) {
+    if (world == 1 || how.zeroStage() < 3) {
+      return ParameterChoice.NONE;
+    }
+    return how.shardsFrozen() ? ParameterChoice.ALL : trained;
   }
 
   /**
@@ -56,7 +62,7 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
   /**
    * A collective call. The caller closes the model and the conversation after this.
    *
-   * @param model opened with the roles of {@link #sharded}; what trains is settled
+   * @param model opened with what {@link #sharded} says; what trains is settled
    * @param weights owns the model's
    */
   @MustBeClosed
@@ -66,25 +72,29 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
       Conversation conversation,
       Decoder model,
       Arena weights,
-      UpdateRule rule,
-      Untouched untouched,
+      Update update,
       DistributedSection how) {
     ParameterLayout layout = layout(model, how, conversation.world());
     if (conversation.world() == 1) {
-      return new RankOptimizer(new ReplicatedOptimizer(backend, layout, rule, untouched), null);
+      return new RankOptimizer(
+          new ReplicatedOptimizer(
+              backend, layout, update.rule(), update.untouched(), update.rates()),
+          null);
     }
     ZeroStage zero = ZeroStage.of(how.zeroStage());
     LayerShards layers =
         zero == ZeroStage.WEIGHTS
             ? new LayerShards(backend, conversation, model, weights, layout, how.shardsFrozen())
             : null;
-    var settings = new ShardedOptimizer.Settings(zero, untouched, payload(how, layout));
+    var settings =
+        new ShardedOptimizer.Settings(
+            zero, update.untouched(), payload(how, layout), update.rates());
     return new RankOptimizer(
         new ShardedOptimizer(
             backend,
             conversation,
             layout,
-            rule,
+            update.rule(),
             settings,
             layers == null ? WeightPieces.NONE : layers),
         layers);

@@ -23,8 +23,10 @@ import sun.misc.Signal;
     mixinStandardHelpOptions = true,
     description = {
       "Trains one stage: alignment (the projector), extension (the routers), finetune (new experts, their gates and calibrations,",
-      "and the projector); pretrain and full train everything but the vision tower. Writes OUT/model, metrics.jsonl, report.html,",
-      "frozen.json and checkpoints; a run that was cut off goes on with checkpoints.resume_from_checkpoint=auto."
+      "and the projector); pretrain (the projector) and sft (everything but the vision tower), as MoIIE calls its two; pretrain-text",
+      "and full train everything but the vision tower. training.train and training.freeze change what trains by role or name.",
+      "Writes OUT/model, metrics.jsonl, report.html, frozen.json and checkpoints; a run that was cut off goes on with",
+      "checkpoints.resume_from_checkpoint=auto."
     },
     footer = {
       "",
@@ -34,7 +36,7 @@ final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--stage",
       required = true,
-      paramLabel = "alignment|extension|finetune|pretrain|full",
+      paramLabel = "alignment|extension|finetune|pretrain|sft|pretrain-text|full",
       description = "What trains.")
   private String stage = "";
 

@@ -2,16 +2,19 @@ package io.moextend.cli;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
 import io.moextend.checkpoint.Fingerprint;
 import io.moextend.checkpoint.FrozenProof;
 import io.moextend.comm.device.Conversation;
+import io.moextend.config.ConfigException;
 import io.moextend.data.Batch;
 import io.moextend.data.Share;
 import io.moextend.data.Talk;
 import io.moextend.model.OpenModel;
+import io.moextend.stage.FreezePlan;
 import io.moextend.stage.Stage;
 import io.moextend.stage.TrainableTable;
 import io.moextend.text.Tokenizer;
@@ -50,7 +53,7 @@ final class TrainingRun {
   /** What a network's file system may need to show another host's new file. */
   private static final Duration TO_SEE_A_FILE = Duration.ofSeconds(10);
 
-  private final Stage stage;
+  private final FreezePlan freezePlan;
   private final TrainConfig config;
   private final PrintStream out;
   private final Progress.Display display;
@@ -62,7 +65,7 @@ final class TrainingRun {
    */
   TrainingRun(
       Stage stage, TrainConfig config, RankGroup group, PrintStream out, Progress.Display display) {
-    this.stage = stage;
+    this.freezePlan = config.training().plan(stage);
     this.config = config;
     this.group = group;
     this.out = group.rank() == 0 ? out : new PrintStream(PrintStream.nullOutputStream());
@@ -85,10 +88,11 @@ final class TrainingRun {
                   files.config().decoder(),
                   backend,
                   config.training().dtype().dtype(),
-                  stage.trained(),
+                  freezePlan,
                   config.training().seed(),
-                  RankOptimizer.sharded(stage, config.distributed(), group.world()))) {
-        out.printf("%s on %s (%s)%n", stage.word(), backend.name(), backend.device());
+                  RankOptimizer.sharded(freezePlan, config.distributed(), group.world()))) {
+        out.printf(
+            "%s on %s (%s)%n", freezePlan.stage().word(), backend.name(), backend.device());
         files.requireProjector(model.initialised());
         model.initialised().forEach(name -> out.println("starts fresh, not in the base: " + name));
         return train(new Rank(backend, conversation), files, data, model);
@@ -122,8 +126,9 @@ final class TrainingRun {
   private Trainer.Ending train(Rank rank, ModelFiles files, RunData data, OpenModel model) {
     Backend backend = rank.backend();
     Peers peers = rank.peers();
-    List<Parameter> trained = stage.freezeAllBut(model.decoder());
+    List<Parameter> trained = freezePlan.applyTo(model.decoder());
     out.println(TrainableTable.of(model.decoder()).text());
+    requireFrozenTower(trained);
     data.remarks().forEach(out::println);
     new SharedFolder(output, peers, TO_SEE_A_FILE).requireShared();
     Set<String> names = trained.stream().map(Parameter::name).collect(Collectors.toSet());
@@ -140,8 +145,7 @@ final class TrainingRun {
                 rank.conversation(),
                 model.decoder(),
                 model.weights(),
-                config.optimizer().rule(),
-                config.optimizer().untouched().policy(),
+                RankOptimizer.Update.of(config.optimizer(), trained),
                 config.distributed());
         LoadedBatches batches = data.batches(config, share)) {
       var store =
@@ -195,12 +199,22 @@ final class TrainingRun {
             .during(
                 () -> {
                   if (peers.rank() == 0) {
-                    new FinishedRun(stage, config, group, out)
+                    new FinishedRun(freezePlan.stage(), config, group, out)
                         .write(backend, files, model, trained, frozen);
                   }
                 });
       }
       return ending;
+    }
+  }
+
+  private void requireFrozenTower(List<Parameter> trained) {
+    Path cache = config.data().featureCache();
+    if (cache != null && trained.stream().anyMatch(p -> p.role() == Role.VISION_TOWER)) {
+      throw new ConfigException(
+          "data.feature_cache",
+          cache,
+          "the vision tower trains, so what it makes of a picture changes; write null");
     }
   }
 
@@ -211,7 +225,7 @@ final class TrainingRun {
 
   private SequencedMap<String, String> identity(FrozenProof base, int world) {
     var identity = new LinkedHashMap<String, String>();
-    identity.put("stage", stage.word());
+    identity.put("stage", freezePlan.stage().word());
     identity.put("base", Fingerprint.of(base).hex());
     identity.putAll(config.identity(world));
     return identity;

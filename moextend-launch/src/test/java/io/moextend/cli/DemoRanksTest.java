@@ -74,7 +74,7 @@ class DemoRanksTest {
 
   @Test
   void whatARankSaysIsShownWithItsNumberAndKept() {
-    assertThat(said).contains("[rank 0] pretrain on ");
+    assertThat(said).contains("[rank 0] pretrain-text on ");
     for (DemoStages.Trained stage : results.stages()) {
       Path output = folder.resolve("quick").resolve(stage.name());
       assertThat(output.resolve("logs/generation-0/rank-0.log")).isNotEmptyFile();
@@ -102,15 +102,15 @@ class DemoRanksTest {
     assertThatThrownBy(
             () ->
                 stages.train(
-                    "pretrain",
+                    "pretrain-text",
                     Stage.PRETRAIN_TEXT,
                     missing,
                     null,
                     files,
                     new DemoPlan.Steps(2, 16, 1e-3)))
         .isInstanceOfSatisfying(StageFailedException.class, e -> assertThat(e.code()).isEqualTo(2))
-        .hasMessageContaining("stage pretrain ended with code 2")
-        .hasMessageContaining(settings.output().resolve("pretrain/logs").toString());
+        .hasMessageContaining("stage pretrain-text ended with code 2")
+        .hasMessageContaining(settings.output().resolve("pretrain-text/logs").toString());
     var err = new StringWriter();
     int code = Faults.report(new StageFailedException(5, "stage x"), new PrintWriter(err), false);
     assertThat(code).isEqualTo(5);

@@ -51,7 +51,7 @@ class DemoTest {
   void everyStageRunsAndEveryModelIsAsked() {
     assertThat(results.stages())
         .extracting(DemoStages.Trained::name)
-        .containsExactly("pretrain", "alignment", "extension", "finetune", "full");
+        .containsExactly("pretrain-text", "alignment", "extension", "finetune", "full");
     assertThat(results.marks())
         .hasSize(6)
         .allSatisfy(
@@ -167,7 +167,7 @@ class DemoTest {
             new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8));
     return stages
         .train(
-            "pretrain",
+            "pretrain-text",
             Stage.PRETRAIN_TEXT,
             blank,
             null,

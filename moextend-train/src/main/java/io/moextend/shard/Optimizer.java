@@ -20,6 +20,7 @@ public interface Optimizer extends AutoCloseable {
    * Clips by the global norm, updates the weights and forgets the gradients. Where the norm is not
    * finite nothing is updated.
    *
+   * @param learningRate of roles that {@link RoleRates} does not name
    * @param maxNorm largest global L2 norm of the gradients; 0 = no clipping
    */
   Update step(double learningRate, double maxNorm);

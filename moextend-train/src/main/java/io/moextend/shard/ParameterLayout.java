@@ -35,9 +35,14 @@ public final class ParameterLayout {
       return flat.slice(from, to);
     }
 
-    /** Biases and norms (whatever has one dimension) are spared by weight decay, as in HF. */
+    /**
+     * Biases and norms are spared by weight decay, as in Hugging Face's trainer. A norm is a weight
+     * of one dimension; DINOv2's layer scales and CLIP's class embedding have one too, but another
+     * name.
+     */
     public boolean decays() {
-      return parameter.rank() > 1 && !parameter.name().endsWith("bias");
+      boolean norm = parameter.rank() == 1 && parameter.name().endsWith(".weight");
+      return !norm && !parameter.name().endsWith("bias");
     }
   }
 

@@ -32,21 +32,34 @@ public final class ReplicatedOptimizer implements Optimizer {
   private final ParameterLayout layout;
   private final UpdateRule rule;
   private final Untouched untouched;
+  private final RoleRates rates;
   private final Arena arena;
   private final GradientSums gradients;
   private final Array masters;
   private final List<Array> state = new ArrayList<>();
   private final long[] steps;
 
-  /** Takes its masters from the parameters as they are now. */
+  /** Takes its masters from the parameters as they are now. All learn alike. */
+  @MustBeClosed
+  public ReplicatedOptimizer(
+      Backend backend, ParameterLayout layout, UpdateRule rule, Untouched untouched) {
+    this(backend, layout, rule, untouched, RoleRates.ALIKE);
+  }
+
+  /** As above. */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // the arena is closed with this
   public ReplicatedOptimizer(
-      Backend backend, ParameterLayout layout, UpdateRule rule, Untouched untouched) {
+      Backend backend,
+      ParameterLayout layout,
+      UpdateRule rule,
+      Untouched untouched,
+      RoleRates rates) {
     this.backend = backend;
     this.layout = layout;
     this.rule = rule;
     this.untouched = untouched;
+    this.rates = rates;
     this.steps = new long[layout.slices().size()];
     this.arena = backend.arena("optimizer");
     this.gradients = new GradientSums(backend, arena, layout);
@@ -92,7 +105,8 @@ public final class ReplicatedOptimizer implements Optimizer {
   private void update(Slice slice, double learningRate, double scale) {
     int step = Math.toIntExact(++steps[slice.index()]);
     List<Array> own = state.stream().map(slice::of).toList();
-    var how = new UpdateRule.Step(step, learningRate, scale, slice.decays());
+    double rate = rates.of(slice.parameter(), learningRate);
+    var how = new UpdateRule.Step(step, rate, scale, slice.decays());
     rule.update(backend, slice.of(masters), gradients.of(slice), own, how);
     publish(slice);
   }

@@ -37,10 +37,11 @@ public final class ShardedOptimizer implements Optimizer {
    * @param gradientPayload type that gradients travel in: the layout's wide type, or BF16 for half
    *     the bytes; sums are wide either way
    */
-  public record Settings(ZeroStage stage, Untouched untouched, DType gradientPayload) {
-    /** Gradients travel as they are. */
+  public record Settings(
+      ZeroStage stage, Untouched untouched, DType gradientPayload, RoleRates rates) {
+    /** Gradients travel as they are, all learn alike. */
     public static Settings of(ZeroStage stage, Untouched untouched, ParameterLayout layout) {
-      return new Settings(stage, untouched, layout.wide());
+      return new Settings(stage, untouched, layout.wide(), RoleRates.ALIKE);
     }
   }
 
@@ -209,7 +210,8 @@ public final class ShardedOptimizer implements Optimizer {
         int step = Math.toIntExact(steps[slice.index()]);
         List<Array> own = state.stream().map(s -> held.of(s, part, layout)).toList();
         Array gradient = gradients.sum(bucket, part.range());
-        var how = new UpdateRule.Step(step, learningRate, scale, slice.decays());
+        double rate = settings.rates().of(slice.parameter(), learningRate);
+        var how = new UpdateRule.Step(step, rate, scale, slice.decays());
         rule.update(backend, held.of(masters, part, layout), gradient, own, how);
       }
     }

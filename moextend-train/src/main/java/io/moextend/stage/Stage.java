@@ -10,7 +10,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
 
-/** What a run trains: the whole freezing policy. Roles a model does not have are no fault. */
+/**
+ * What a run trains where no rule changes it ({@link FreezePlan}). Roles a model does not have are
+ * no fault.
+ */
 public enum Stage {
   /** The projector alone learns to speak the language model's language. */
   ALIGNMENT("alignment", EnumSet.of(Role.PROJECTOR)),
@@ -19,8 +22,12 @@ public enum Stage {
   /** The added experts, their gate rows and calibrations, and the projector. */
   FINETUNE(
       "finetune", EnumSet.of(Role.PROJECTOR, Role.NEW_EXPERT, Role.NEW_ROUTER, Role.CALIBRATION)),
+  /** MoIIE's and LLaVA's first stage: the projector alone. */
+  PRETRAIN("pretrain", EnumSet.of(Role.PROJECTOR)),
+  /** MoIIE's second: all but the vision tower. */
+  SFT("sft", EnumSet.complementOf(EnumSet.of(Role.VISION_TOWER))),
   /** A language model from nothing, on text. */
-  PRETRAIN_TEXT("pretrain", EnumSet.complementOf(EnumSet.of(Role.VISION_TOWER))),
+  PRETRAIN_TEXT("pretrain-text", EnumSet.complementOf(EnumSet.of(Role.VISION_TOWER))),
   /** All but the vision tower, on any data. */
   FULL("full", EnumSet.complementOf(EnumSet.of(Role.VISION_TOWER))),
   /** Adapters alone. */
@@ -68,17 +75,6 @@ public enum Stage {
    * @throws ConfigException where none does, or finetune finds no added expert
    */
   public List<Parameter> freezeAllBut(Module model) {
-    List<Parameter> all = model.parameters();
-    all.forEach(p -> p.trainable(trained.contains(p.role())));
-    List<Parameter> training = all.stream().filter(Parameter::requiresGrad).toList();
-    if (training.isEmpty()) {
-      throw new ConfigException(
-          "stage", word, "trains %s, but the model has none".formatted(EnumSet.copyOf(trained)));
-    }
-    if (this == FINETUNE && training.stream().noneMatch(p -> p.role() == Role.NEW_EXPERT)) {
-      throw new ConfigException(
-          "stage", word, "the model has no added expert; make an extended model with init-expert");
-    }
-    return training;
+    return FreezePlan.of(this).applyTo(model);
   }
 }

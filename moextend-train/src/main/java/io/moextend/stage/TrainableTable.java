@@ -54,7 +54,7 @@ public record TrainableTable(List<Row> rows) {
   /** Lines for a terminal: role, parameters, trained, and the trained share of the model. */
   public String text() {
     var text = new StringBuilder("%-14s %16s %16s %10s%n".formatted("", "elements", "trained", ""));
-    rows.forEach(r -> text.append(line(name(r.role()), r.elements(), r.trainable())));
+    rows.forEach(r -> text.append(line(r.role().words(), r.elements(), r.trainable())));
     return text.append(line("all", elements(), trainable())).toString();
   }
 
@@ -66,9 +66,5 @@ public record TrainableTable(List<Row> rows) {
         elements,
         trainable,
         100.0 * trainable / Math.max(1, elements()));
-  }
-
-  private static String name(Role role) {
-    return role.name().toLowerCase(Locale.ROOT).replace('_', ' ');
   }
 }

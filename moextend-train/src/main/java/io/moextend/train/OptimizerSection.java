@@ -1,16 +1,27 @@
 package io.moextend.train;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Parameter.Role;
 import io.moextend.config.ConfigException;
 import io.moextend.optim.AdamW;
 import io.moextend.optim.Schedule;
 import io.moextend.optim.UpdateRule;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
+import io.moextend.shard.RoleRates;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How weights are updated: AdamW.
  *
  * @param learningRate peak of the schedule, per optimizer step
+ * @param mmProjectorLr peak of the projector's rate, which follows the same schedule; null = the
+ *     learning rate
+ * @param mmVisionTowerLr the same of the vision tower, where that trains
  * @param adamBeta1 decay of the mean of gradients
  * @param adamBeta2 decay of the mean of squared gradients
  * @param adamEpsilon added to the root of the latter
@@ -23,6 +34,8 @@ import io.moextend.shard.ReplicatedOptimizer.Untouched;
  */
 public record OptimizerSection(
     double learningRate,
+    @Nullable Double mmProjectorLr,
+    @Nullable Double mmVisionTowerLr,
     double adamBeta1,
     double adamBeta2,
     double adamEpsilon,
@@ -32,6 +45,9 @@ public record OptimizerSection(
     int warmupSteps,
     double maxGradNorm,
     UntouchedParameters untouched) {
+  private static final String PROJECTOR_RATE = "optimizer.mm_projector_lr";
+  private static final String TOWER_RATE = "optimizer.mm_vision_tower_lr";
+
   /** Names of {@link Schedule}s. */
   public enum Scheduler {
     @JsonProperty("cosine")
@@ -68,6 +84,8 @@ public record OptimizerSection(
 
   public OptimizerSection {
     Section.requireAbove("optimizer.learning_rate", learningRate, 0);
+    requireRate(PROJECTOR_RATE, mmProjectorLr);
+    requireRate(TOWER_RATE, mmVisionTowerLr);
     Section.requireWithin("optimizer.adam_beta1", adamBeta1, 0, Math.nextDown(1.0));
     Section.requireWithin("optimizer.adam_beta2", adamBeta2, 0, Math.nextDown(1.0));
     Section.requireAbove("optimizer.adam_epsilon", adamEpsilon, 0);
@@ -81,6 +99,44 @@ public record OptimizerSection(
           "constant",
           "never warms up; write constant_with_warmup, or warmup_ratio: 0 and warmup_steps: 0");
     }
+  }
+
+  private static void requireRate(String field, @Nullable Double rate) {
+    if (rate != null) {
+      Section.requireAbove(field, rate, 0);
+    }
+  }
+
+  /**
+   * Rates of the roles that have one of their own.
+   *
+   * @param trained what trains
+   * @throws ConfigException where a role has a rate and does not train
+   */
+  public RoleRates rates(List<Parameter> trained) {
+    var factors = new EnumMap<Role, Double>(Role.class);
+    addRate(factors, PROJECTOR_RATE, Role.PROJECTOR, mmProjectorLr, trained);
+    addRate(factors, TOWER_RATE, Role.VISION_TOWER, mmVisionTowerLr, trained);
+    return new RoleRates(factors);
+  }
+
+  private void addRate(
+      Map<Role, Double> factors,
+      String field,
+      Role role,
+      @Nullable Double rate,
+      List<Parameter> trained) {
+    if (rate == null) {
+      return;
+    }
+    if (trained.stream().noneMatch(p -> p.role() == role)) {
+      throw new ConfigException(
+          field,
+          rate,
+          "the %s does not train in this run; write null, or add role:%s to training.train"
+              .formatted(role.words(), role.name().toLowerCase(Locale.ROOT)));
+    }
+    factors.put(role, rate / learningRate);
   }
 
   public UpdateRule rule() {

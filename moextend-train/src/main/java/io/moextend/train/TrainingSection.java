@@ -7,6 +7,10 @@ import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.model.CausalLoss;
+import io.moextend.stage.FreezePlan;
+import io.moextend.stage.ParameterRule;
+import io.moextend.stage.Stage;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +28,8 @@ import org.jspecify.annotations.Nullable;
  * @param threads worker threads of a rank; null = the host's cores divided by its ranks
  * @param balance how the load-balancing loss puts layers together
  * @param routerAuxLossCoef weight of the load-balancing loss; null = the model's own
+ * @param train {@link ParameterRule}s of what trains beside the stage's own roles
+ * @param freeze those of what does not train after all; they count most
  */
 public record TrainingSection(
     int perDeviceTrainBatchSize,
@@ -36,7 +42,9 @@ public record TrainingSection(
     String backend,
     @Nullable Integer threads,
     Balance balance,
-    @Nullable Double routerAuxLossCoef) {
+    @Nullable Double routerAuxLossCoef,
+    List<String> train,
+    List<String> freeze) {
   /** Types to compute in. */
   public enum ComputeType {
     @JsonProperty("bf16")
@@ -81,6 +89,18 @@ public record TrainingSection(
     if (routerAuxLossCoef != null) {
       Section.requireWithin("training.router_aux_loss_coef", routerAuxLossCoef, 0, 1e6);
     }
+    train = List.copyOf(train);
+    freeze = List.copyOf(freeze);
+    ParameterRule.parse(FreezePlan.TRAIN, train);
+    ParameterRule.parse(FreezePlan.FREEZE, freeze);
+  }
+
+  /** What a run of this stage trains. */
+  public FreezePlan plan(Stage stage) {
+    return new FreezePlan(
+        stage,
+        ParameterRule.parse(FreezePlan.TRAIN, train),
+        ParameterRule.parse(FreezePlan.FREEZE, freeze));
   }
 
   /** Samples of an optimizer step. */

@@ -38,7 +38,7 @@ class LabelledRowsTest {
     "finetune, cpu, true",
     "finetune, nd4j, false",
     "extension, cpu, false",
-    "pretrain, cpu, false"
+    "pretrain-text, cpu, false"
   })
   void lossAndGradientsAreThoseOfAllRows(String stage, String backend, boolean checkpointing) {
     Pass all = pass(Stage.named(stage), backend, checkpointing, false);

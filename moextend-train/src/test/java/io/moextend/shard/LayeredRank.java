@@ -3,7 +3,6 @@ package io.moextend.shard;
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
-import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
@@ -16,16 +15,16 @@ import io.moextend.config.HuggingFaceConfig;
 import io.moextend.data.Batch;
 import io.moextend.model.CausalLoss;
 import io.moextend.model.OpenModel;
+import io.moextend.model.ParameterChoice;
 import io.moextend.optim.AdamW;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
+import io.moextend.stage.FreezePlan;
 import io.moextend.stage.Stage;
 import io.moextend.train.DecoderObjective;
 import io.moextend.train.Losses;
 import java.nio.file.Path;
-import java.util.EnumSet;
 import java.util.List;
 import java.util.Random;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** One rank that trains a real decoder, made as a command makes it. */
@@ -39,20 +38,32 @@ final class LayeredRank implements AutoCloseable {
   record Plan(
       String backend,
       Path model,
-      Stage stage,
+      FreezePlan freeze,
       DType dtype,
       ZeroStage zero,
       boolean frozen,
       boolean checkpointing) {
-    Plan zero(ZeroStage other) {
-      return new Plan(backend, model, stage, dtype, other, frozen, checkpointing);
+    /** A stage without rules. */
+    Plan(
+        String backend,
+        Path model,
+        Stage stage,
+        DType dtype,
+        ZeroStage zero,
+        boolean frozen,
+        boolean checkpointing) {
+      this(backend, model, FreezePlan.of(stage), dtype, zero, frozen, checkpointing);
     }
 
-    private Set<Role> sharded() {
+    Plan zero(ZeroStage other) {
+      return new Plan(backend, model, freeze, dtype, other, frozen, checkpointing);
+    }
+
+    private ParameterChoice sharded() {
       if (zero != ZeroStage.WEIGHTS) {
-        return Set.of();
+        return ParameterChoice.NONE;
       }
-      return frozen ? EnumSet.allOf(Role.class) : stage.trained();
+      return frozen ? ParameterChoice.ALL : freeze;
     }
   }
 
@@ -77,10 +88,10 @@ final class LayeredRank implements AutoCloseable {
             config,
             backend,
             plan.dtype,
-            plan.stage.trained(),
+            plan.freeze,
             7,
             plan.sharded());
-    trained = plan.stage.freezeAllBut(model.decoder());
+    trained = plan.freeze.applyTo(model.decoder());
     List<List<Parameter>> units =
         model.decoder().units().stream()
             .map(u -> u.stream().filter(Parameter::requiresGrad).toList())

@@ -12,7 +12,7 @@ import io.moextend.shard.ShardedOptimizer.Settings;
 record Setup(
     String name, DType compute, int world, Settings settings, double maxNorm, long bucketBytes) {
   static Setup of(String backend, DType compute, int world, ZeroStage stage) {
-    var settings = new Settings(stage, Untouched.ZERO_GRADIENT, compute.wide());
+    var settings = new Settings(stage, Untouched.ZERO_GRADIENT, compute.wide(), RoleRates.ALIKE);
     return new Setup(backend, compute, world, settings, 0, 1024);
   }
 
@@ -25,12 +25,20 @@ record Setup(
   }
 
   Setup payload(DType payload) {
-    var other = new Settings(settings.stage(), settings.untouched(), payload);
-    return new Setup(name, compute, world, other, maxNorm, bucketBytes);
+    return with(new Settings(settings.stage(), settings.untouched(), payload, settings.rates()));
   }
 
   Setup untouched(Untouched untouched) {
-    var other = new Settings(settings.stage(), untouched, settings.gradientPayload());
+    return with(
+        new Settings(settings.stage(), untouched, settings.gradientPayload(), settings.rates()));
+  }
+
+  Setup rates(RoleRates rates) {
+    return with(
+        new Settings(settings.stage(), settings.untouched(), settings.gradientPayload(), rates));
+  }
+
+  private Setup with(Settings other) {
     return new Setup(name, compute, world, other, maxNorm, bucketBytes);
   }
 

@@ -59,11 +59,11 @@ class StageTest {
   void aStageThatFindsNothingToTrainSaysSo() {
     assertThatThrownBy(() -> Stage.ADAPT.freezeAllBut(model(Role.BACKBONE)))
         .isInstanceOf(ConfigException.class)
-        .hasMessage("stage=adapt: trains [ADAPTER], but the model has none");
+        .hasMessage("stage=adapt: trains adapter, but the model has backbone");
     assertThatThrownBy(() -> Stage.named("align"))
         .isInstanceOf(ConfigException.class)
         .hasMessage(
-            "stage=align: known stages are alignment, extension, finetune, pretrain, full, adapt");
+            "stage=align: known stages are alignment, extension, finetune, pretrain, sft, pretrain-text, full, adapt");
   }
 
   @Test
