@@ -16,7 +16,9 @@ import java.util.stream.Collectors;
  *   <li>{@code role:expert} is all of one role. Roles are those of the table a run begins with, a
  *       space or an underscore between words: {@code role:vision_tower}.
  *   <li>{@code name:\.mlp\.gate} is all in whose name the regular expression is found, anywhere as
- *       Python's re.search does it: {@code name:^model\.layers\.3\.} is the fourth layer.
+ *       Python's re.search does it: {@code name:^model\.layers\.3\.} is the fourth layer. Between
+ *       brackets YAML wants quotes around one with brackets or commas: {@code
+ *       ['name:experts\.[03]\.']}.
  * </ul>
  */
 public sealed interface ParameterRule extends ParameterChoice {

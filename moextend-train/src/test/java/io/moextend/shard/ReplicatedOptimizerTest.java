@@ -13,6 +13,7 @@ import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
 import io.moextend.config.ConfigException;
 import io.moextend.optim.AdamW;
+import io.moextend.optim.Schedule;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
@@ -80,6 +81,92 @@ class ReplicatedOptimizerTest {
     }
     assertThat(values(weight)).containsExactly(0.95f, 0.95f);
     assertThat(values(bias)).containsExactly(1, 1);
+  }
+
+  @Test
+  void decaySparesNormsAndNothingElseOfOneDimension() {
+    Parameter norm = parameter("layer_norm1.weight", new float[] {1}, 1);
+    Parameter scale = parameter("layer_scale1.lambda1", new float[] {1}, 1);
+    Parameter embedding = parameter("embeddings.class_embedding", new float[] {1}, 1);
+    ParameterLayout layout = ParameterLayout.of(List.of(norm, scale, embedding), 1);
+    var rule = new AdamW(0.9, 0.999, 1e-8, 0.5);
+    try (var optimizer = new ReplicatedOptimizer(backend, layout, rule, Untouched.ZERO_GRADIENT)) {
+      optimizer.step(0.1, 0);
+    }
+    assertThat(values(norm)).containsExactly(1);
+    assertThat(values(scale)).containsExactly(0.95f);
+    assertThat(values(embedding)).containsExactly(0.95f);
+  }
+
+  /** Four parameter groups as torch's AdamW has them: two rates, each with and without decay. */
+  @Test
+  void rolesWithARateOfTheirOwnFollowTheScheduleTimesTheirFactor() {
+    double decay = 0.1;
+    var schedule = new Schedule.Cosine(1e-2, 1, 6);
+    var projectors = new Schedule.Cosine(4e-3, 1, 6);
+    record Group(Parameter parameter, Schedule schedule, double decay) {}
+    List<Group> groups =
+        List.of(
+            new Group(of(Parameter.Role.BACKBONE, "a.weight", 1, 3), schedule, decay),
+            new Group(of(Parameter.Role.BACKBONE, "a.norm.weight", 3), schedule, 0),
+            new Group(of(Parameter.Role.PROJECTOR, "p.weight", 1, 3), projectors, decay),
+            new Group(of(Parameter.Role.PROJECTOR, "p.bias", 3), projectors, 0));
+    double[][] wanted = new double[groups.size()][];
+    for (int g = 0; g < wanted.length; g++) {
+      wanted[g] = plainly(groups.get(g).schedule(), groups.get(g).decay());
+    }
+    List<Parameter> parameters = groups.stream().map(Group::parameter).toList();
+    var rates = new RoleRates(Map.of(Parameter.Role.PROJECTOR, 4e-3 / 1e-2));
+    try (var optimizer =
+        new ReplicatedOptimizer(
+            backend,
+            ParameterLayout.of(parameters, 1),
+            new AdamW(0.9, 0.999, 1e-8, decay),
+            Untouched.ZERO_GRADIENT,
+            rates)) {
+      for (int step = 1; step <= GRADIENTS.length; step++) {
+        for (Parameter p : parameters) {
+          optimizer.gradients(true).accept(p, array(GRADIENTS[step - 1], p.shape()));
+        }
+        optimizer.step(schedule.at(step), 0);
+      }
+    }
+    for (int g = 0; g < wanted.length; g++) {
+      for (int i = 0; i < 3; i++) {
+        assertThat(values(parameters.get(g))[i])
+            .as("%s[%d]", parameters.get(g).name(), i)
+            .isCloseTo((float) wanted[g][i], within(1e-6f));
+      }
+    }
+  }
+
+  private static final float[] START = {0.5f, -1, 2};
+  private static final float[][] GRADIENTS = {{3, 4, 0}, {0.1f, -2, 1}, {-1, 1, 5}, {2, 0, -1}};
+
+  private Parameter of(Parameter.Role role, String name, long... shape) {
+    var parameter = new Parameter(name, role, array(START, shape));
+    parameter.trainable(true);
+    return parameter;
+  }
+
+  /** torch.optim.AdamW, line by line, in double. */
+  private static double[] plainly(Schedule schedule, double decay) {
+    double[] w = {START[0], START[1], START[2]};
+    double[] m = new double[3];
+    double[] v = new double[3];
+    for (int step = 1; step <= GRADIENTS.length; step++) {
+      double rate = schedule.at(step);
+      for (int i = 0; i < 3; i++) {
+        double g = GRADIENTS[step - 1][i];
+        w[i] *= 1 - rate * decay;
+        m[i] = 0.9 * m[i] + 0.1 * g;
+        v[i] = 0.999 * v[i] + 0.001 * g * g;
+        double mean = m[i] / (1 - Math.pow(0.9, step));
+        double square = v[i] / (1 - Math.pow(0.999, step));
+        w[i] -= rate * mean / (Math.sqrt(square) + 1e-8);
+      }
+    }
+    return w;
   }
 
   @ParameterizedTest

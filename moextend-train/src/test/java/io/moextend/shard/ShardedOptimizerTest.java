@@ -5,10 +5,12 @@ import static org.assertj.core.api.Assertions.within;
 
 import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.optim.AdamW;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
 import java.util.List;
+import java.util.Map;
 import java.util.function.BiPredicate;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -38,7 +40,8 @@ class ShardedOptimizerTest {
                 backend,
                 ParameterLayout.of(task.parameters(), 1),
                 RULE,
-                setup.settings().untouched())) {
+                setup.settings().untouched(),
+                setup.settings().rates())) {
       for (int step = 0; step < STEPS; step++) {
         int[] samples = UnitTask.samples(step, 0, 1, 0, 1, GLOBAL);
         task.backward(optimizer.gradients(true), samples);
@@ -83,6 +86,21 @@ class ShardedOptimizerTest {
     double[] wanted = oracle(Setup.of(backend, compute, world, ZeroStage.NONE));
     for (ZeroStage stage : STAGES) {
       Setup setup = Setup.of(backend, compute, world, stage);
+      for (double[] weights : train(setup, 2)) {
+        assertThat(weights).as("%s", setup).isEqualTo(wanted);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"F32, 1", "F32, 2", "F32, 3", "BF16, 2"})
+  void ratesOfRolesAreTheOraclesBitForBitAtEveryStage(DType compute, int world) {
+    var rates = new RoleRates(Map.of(Role.PROJECTOR, 0.1, Role.VISION_TOWER, 3.0));
+    double[] alike = oracle(Setup.of("cpu", compute, world, ZeroStage.NONE));
+    double[] wanted = oracle(Setup.of("cpu", compute, world, ZeroStage.NONE).rates(rates));
+    assertThat(wanted).isNotEqualTo(alike);
+    for (ZeroStage stage : STAGES) {
+      Setup setup = Setup.of("cpu", compute, world, stage).rates(rates);
       for (double[] weights : train(setup, 2)) {
         assertThat(weights).as("%s", setup).isEqualTo(wanted);
       }

@@ -6,6 +6,7 @@ import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.autograd.GradientSink;
 import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.backend.Rounding;
 import java.lang.foreign.MemorySegment;
@@ -26,6 +27,9 @@ final class UnitTask implements AutoCloseable {
     {{7, 5}, {3}}, {{16, 16}, {9}, {4, 4}}, {{33, 2}, {2, 2, 2}}, {}, {{10, 10}, {1}}
   };
 
+  private static final List<Role> ROLES =
+      List.of(Role.VISION_TOWER, Role.PROJECTOR, Role.EXPERT, Role.EXPERT, Role.EXPERT);
+
   /** What every gradient is scaled by, in place of 1 / samples. */
   private static final double SCALE = 1.0 / 32;
 
@@ -45,7 +49,7 @@ final class UnitTask implements AutoCloseable {
         var name = "unit" + unit + ".p" + i + (SHAPES[unit][i].length == 1 ? ".bias" : ".weight");
         double[] values = new Random(name.hashCode()).doubles(data.size(), -1, 1).toArray();
         backend.copyIn(data, Rounding.encode(compute, values));
-        var parameter = new Parameter(name, Parameter.Role.NEW_EXPERT, data);
+        var parameter = new Parameter(name, ROLES.get(unit), data);
         parameter.trainable(true);
         parameters.add(parameter);
       }

@@ -4,12 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.moextend.Golden;
+import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.LossKernels.BalanceForm;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.model.CausalLoss;
 import io.moextend.optim.Schedule;
+import io.moextend.shard.RoleRates;
+import io.moextend.stage.FreezePlan;
+import io.moextend.stage.Stage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -205,6 +209,51 @@ class TrainConfigTest {
     assertThatThrownBy(() -> parse(LEAST, "evaluation.eval_steps=50"))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("nothing to evaluate on");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "training.freeze=[role:exprt] | run.yaml: training.freeze=role:exprt: there is no such role;",
+        "training.train=[name:(] | run.yaml: training.train=name:(: is no regular expression",
+        "training.train=role:expert | training.train",
+        "training.freeze=[3] | training.freeze",
+        "optimizer.mm_projector_lr=0 | optimizer.mm_projector_lr=0.0: must be greater than 0",
+        "optimizer.mm_vision_tower_lr=-1 | optimizer.mm_vision_tower_lr=-1.0: must be greater than",
+      })
+  void aWrongRuleOrRateIsRefusedWhenItIsRead(String override, String message) {
+    assertThatThrownBy(() -> parse(LEAST, override))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void rulesAndRatesAreReadFromYamlAndFromTheCommandLine() {
+    TrainConfig config =
+        parse(
+            LEAST.replace(
+                "training:",
+                "  mm_projector_lr: 2e-5\ntraining:\n  train: ['role:vision_tower', name:^lm_head]\n"),
+            "training.freeze=['name:\\.experts\\.[0-2]\\.', role:backbone]");
+    assertThat(config.training().train()).containsExactly("role:vision_tower", "name:^lm_head");
+    assertThat(parse(config.yaml())).isEqualTo(config);
+    FreezePlan plan = config.training().plan(Stage.SFT);
+    assertThat(plan.has("model.layers.1.mlp.experts.2.down_proj.weight", Role.EXPERT)).isFalse();
+    assertThat(plan.has("model.layers.1.mlp.experts.3.down_proj.weight", Role.EXPERT)).isTrue();
+    assertThat(config.optimizer().mmProjectorLr()).isEqualTo(2e-5);
+    assertThat(config.identity(1)).isNotEqualTo(parse(LEAST).identity(1));
+  }
+
+  @Test
+  void aRateOfWhatDoesNotTrainIsRefused() {
+    OptimizerSection section = parse(LEAST, "optimizer.mm_vision_tower_lr=2e-6").optimizer();
+    assertThatThrownBy(() -> section.rates(List.of()))
+        .isInstanceOf(ConfigException.class)
+        .hasMessage(
+            "optimizer.mm_vision_tower_lr=2.0E-6: the vision tower does not train in this run;"
+                + " write null, or add role:vision_tower to training.train");
+    assertThat(parse(LEAST).optimizer().rates(List.of())).isEqualTo(RoleRates.ALIKE);
   }
 
   @Test
