@@ -91,8 +91,7 @@ final class TrainingRun {
                   freezePlan,
                   config.training().seed(),
                   RankOptimizer.sharded(freezePlan, config.distributed(), group.world()))) {
-        out.printf(
-            "%s on %s (%s)%n", freezePlan.stage().word(), backend.name(), backend.device());
+        out.printf("%s on %s (%s)%n", freezePlan.stage().word(), backend.name(), backend.device());
         files.requireProjector(model.initialised());
         model.initialised().forEach(name -> out.println("starts fresh, not in the base: " + name));
         return train(new Rank(backend, conversation), files, data, model);

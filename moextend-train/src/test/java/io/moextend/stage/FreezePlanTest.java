@@ -116,8 +116,7 @@ class FreezePlanTest {
   @Test
   void whatFreezeNamesIsFrozenThoughTrainNamesItToo() {
     assertThat(
-            trained(
-                Stage.SFT, List.of("role:vision tower"), List.of("name:^model\\.vision_tower")))
+            trained(Stage.SFT, List.of("role:vision tower"), List.of("name:^model\\.vision_tower")))
         .isEqualTo(named(n -> !ofTower(n)));
   }
 

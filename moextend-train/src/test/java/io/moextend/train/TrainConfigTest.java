@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -98,6 +99,45 @@ class TrainConfigTest {
         .isEqualTo(
             new ModelSection(
                 alignment.checkpoints().outputDir().resolve("model"), null, null, null));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "pretrain, pretrain, 256, 2048, 5e-4, 2, plain, square",
+    "sft, sft, 128, 4096, 2e-5, 3, phi3, pad",
+    "sft-mlp, sft, 128, 4096, 2e-5, 3, phi3, pad",
+    "sft-dense, sft, 128, 2048, 2e-5, 3, phi3, pad"
+  })
+  void theShippedStagesOfMoiieHaveThePublishedNumbers(
+      String file,
+      String stage,
+      int globalBatch,
+      int maxLength,
+      double rate,
+      int zero,
+      String template,
+      String aspect)
+      throws IOException {
+    TrainConfig config = shipped("moiie/" + file + ".yaml");
+    assertThat(config.training().globalBatch(8)).isEqualTo(globalBatch);
+    assertThat(config.data().maxLength()).isEqualTo(maxLength);
+    assertThat(config.optimizer().schedule(1000)).isEqualTo(new Schedule.Cosine(rate, 30, 1000));
+    assertThat(config.optimizer().maxGradNorm()).isZero();
+    assertThat(config.optimizer().weightDecay()).isZero();
+    assertThat(config.distributed().zeroStage()).isEqualTo(zero);
+    assertThat(config.data().conversationTemplate()).isEqualTo(template);
+    assertThat(config.model().imageAspectRatio()).hasToString(aspect.toUpperCase(Locale.ROOT));
+    assertThat(config.model().s2Scales()).containsExactly(384, 768, 1152);
+    FreezePlan plan = config.training().plan(Stage.named(stage));
+    assertThat(plan.has("", Role.PROJECTOR)).isEqualTo(!file.equals("sft-mlp"));
+    assertThat(plan.has("", Role.BACKBONE))
+        .isEqualTo(file.equals("sft") || file.equals("sft-dense"));
+    assertThat(plan.has("", Role.EXPERT)).isEqualTo(stage.equals("sft"));
+    assertThat(plan.has("", Role.VISION_TOWER)).isFalse();
+    if (stage.equals("sft")) {
+      assertThat(config.model().projector())
+          .isEqualTo(shipped("moiie/pretrain.yaml").checkpoints().outputDir().resolve("model"));
+    }
   }
 
   private static TrainConfig shipped(String name) throws IOException {
