@@ -21,6 +21,7 @@ import java.util.function.IntConsumer;
 import java.util.function.ToLongFunction;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.condition.EnabledOnOs;
 import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
@@ -91,9 +92,23 @@ class SoakTest {
   void manyStepsTakeNoMoreThanAFew(String stage, String golden, String backend, int steps)
       throws IOException {
     Workspace work = new Workspace(folder).startFrom(golden).configured();
-    TrainConfig config =
-        TrainConfig.read(
-            work.config(), List.of("training.max_steps=" + steps, "training.backend=" + backend));
+    soak(stage, work.config(), List.of("training.backend=" + backend), steps);
+  }
+
+  @Test
+  void manyStepsOfAMoiieWhoseTowerLearnsTakeNoMore() throws IOException {
+    Bunny bunny = Bunny.in(folder);
+    bunny.train("sft", bunny.moiie(bunny.text("phi3")), folder.resolve("out"));
+    List<String> settings =
+        List.of("model.vision_tower=" + Bunny.TOWER, "training.train=[role:vision_tower]");
+    soak("sft", folder.resolve("run.yaml"), settings, 200);
+  }
+
+  private static void soak(String stage, Path file, List<String> settings, int steps)
+      throws IOException {
+    var all = new ArrayList<>(settings);
+    all.add("training.max_steps=" + steps);
+    TrainConfig config = TrainConfig.read(file, all);
     var held = new ArrayList<Held>();
     IntConsumer look =
         step -> {
@@ -110,7 +125,7 @@ class SoakTest {
     assertThat(leastGrowth(held, Held::heap)).as("heap, %s", held).isLessThan(MIB / 2);
     assertThat(leastGrowth(held, Held::other)).as("resident, %s", held).isLessThan(16 * MIB);
     assertThat(leastGrowth(held, Held::files)).as("open files, %s", held).isNotPositive();
-    List<Long> peaks = peaks(work.output());
+    List<Long> peaks = peaks(config.checkpoints().outputDir());
     // Experts' rows come in even numbers, so the routing moves a step's memory a little.
     long peak = peaks.get(steps / 2);
     assertThat(peaks.getLast()).as("off-heap peak").isBetween(peak, peak + peak / 100);
