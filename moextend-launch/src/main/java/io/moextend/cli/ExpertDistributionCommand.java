@@ -4,6 +4,7 @@ import io.moextend.backend.Backend;
 import io.moextend.checkpoint.Fingerprint;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
+import io.moextend.data.BatchesAhead;
 import io.moextend.data.FirstTurns;
 import io.moextend.data.SampleFile;
 import io.moextend.model.OpenModel;
@@ -20,7 +21,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -148,18 +148,12 @@ final class ExpertDistributionCommand implements Callable<Integer> {
   }
 
   private Counted count(Backend opened, String which, ModelFolder folder, FirstTurns turns) {
-    try (OpenModel model =
-        OpenModel.of(
-            folder.weights(), folder.config().decoder(), opened, backend.dtype(), Set.of(), 0)) {
-      if (!model.initialised().isEmpty()) {
-        throw new ConfigException(
-            "%s: has no %s; routes of a projector made up here would mean nothing"
-                .formatted(folder.folder(), model.initialised().getFirst()));
-      }
+    try (OpenModel model = folder.open(folder.config().decoder(), opened, backend.dtype());
+        BatchesAhead batches = turns.ahead(batch)) {
       String fingerprint = Fingerprint.of(model.source()).hex();
-      var counter = new RoutingCounter(opened, model.decoder(), mode());
+      var counter = new RoutingCounter(opened, model.decoder());
       var progress = new SampleProgress(Commands.out(spec), which, turns.size());
-      return new Counted(fingerprint, counter.count(turns, batch, progress));
+      return new Counted(fingerprint, counter.census(batches, mode(), progress));
     }
   }
 
