@@ -17,7 +17,6 @@ import io.moextend.stage.RoutingCensus;
 import io.moextend.stage.RoutingCounter;
 import io.moextend.text.Tokenizer;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -87,9 +86,7 @@ final class ExpertDistributionCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Path page = page();
-    requireAbsent("--output", output);
-    requireAbsent("--report", page);
+    ReportFiles files = ReportFiles.of(output, report);
     DecoderConfig config = models.architecture();
     int extended = extended(config);
     List<Path> homes = List.of(models.after().home(), models.before().home());
@@ -112,27 +109,12 @@ final class ExpertDistributionCommand implements Callable<Integer> {
       ExpertDistribution distribution =
           ExpertDistribution.between(
               before.census().fractions(), after.census().fractions(), mode(), extended);
-      distribution.plan(source).write(output);
+      distribution.plan(source).write(files.output());
       ExpertDistributionReport.of(before.census(), after.census(), distribution, source)
-          .write(page);
-      print(distribution, source, page);
+          .write(files.page());
+      print(distribution, source, files);
     }
     return 0;
-  }
-
-  private Path page() {
-    if (report != null) {
-      return report;
-    }
-    String name = String.valueOf(output.getFileName());
-    int dot = name.lastIndexOf('.');
-    return output.resolveSibling((dot > 0 ? name.substring(0, dot) : name) + ".html");
-  }
-
-  private static void requireAbsent(String option, Path file) {
-    if (Files.exists(file)) {
-      throw new ConfigException(option, file, "exists already; remove it or name another");
-    }
   }
 
   private int extended(DecoderConfig config) {
@@ -157,7 +139,8 @@ final class ExpertDistributionCommand implements Callable<Integer> {
     }
   }
 
-  private void print(ExpertDistribution distribution, ExtensionPlan.Source source, Path page) {
+  private void print(
+      ExpertDistribution distribution, ExtensionPlan.Source source, ReportFiles files) {
     PrintWriter out = Commands.out(spec);
     if (asPublished) {
       out.println("*** MODE: AS-PUBLISHED ***");
@@ -189,7 +172,6 @@ final class ExpertDistributionCommand implements Callable<Integer> {
           "layers %s have the same score on both sides of the cut; the lower went first"
               .formatted(distribution.tiedAtCut()));
     }
-    out.printf("written: %s%nreport: %s%n", output, page);
-    out.flush();
+    files.print(out);
   }
 }

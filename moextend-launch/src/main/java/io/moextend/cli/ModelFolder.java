@@ -65,6 +65,7 @@ record ModelFolder(Path folder, @Nullable Path base) {
    * @throws ConfigException where a weight is missing
    */
   @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed where it is refused, else by the caller
   OpenModel open(DecoderConfig config, Backend backend, DType dtype) {
     OpenModel model = OpenModel.of(weights(), config, backend, dtype, Set.of(), 0);
     if (!model.initialised().isEmpty()) {
