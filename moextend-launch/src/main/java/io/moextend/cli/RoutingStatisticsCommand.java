@@ -69,7 +69,7 @@ final class RoutingStatisticsCommand implements Callable<Integer> {
     DecoderConfig config = model.where().decoder(ExpertLayers::of);
     List<Path> homes = List.of(model.home());
     try (SampleFile file = texts.openSamples();
-        Tokenizer tokenizer = texts.openTokenizer(homes)) {
+        Tokenizer tokenizer = texts.openTokenizer(config, homes)) {
       RoutingFile numbers = count(config, texts.firstTurns(file, tokenizer, config, homes));
       numbers.write(files.output());
       RoutingReport.of(numbers).write(files.page());
