@@ -88,8 +88,10 @@ public final class Decoder implements Module, AutoCloseable {
    * @param hidden [T, hidden] after the last norm, or [R, hidden] of the rows that were asked for
    * @param rows [R] I32, the rows that were asked for; null = all
    * @param routings one for each layer that learns to route, in order, over all T tokens
+   * @param choices one for each layer with experts, in order, over all T tokens
    */
-  public record Output(Tensor hidden, @Nullable Array rows, List<Routing> routings) {}
+  public record Output(
+      Tensor hidden, @Nullable Array rows, List<Routing> routings, List<Choice> choices) {}
 
   /** All rows of the last hidden state. */
   public Output forward(Tape tape, ModelInput batch, boolean checkpointing, Watch watch) {
@@ -156,6 +158,7 @@ public final class Decoder implements Module, AutoCloseable {
     Tensor h = input.embed(tape, batch, watch);
     watch.see("hidden_states.0", h.data());
     var routings = new ArrayList<Routing>();
+    var choices = new ArrayList<Choice>();
     for (int i = 0; i < layers.size(); i++) {
       h = tape.milestone(h, i + 1);
       residency.enter(i);
@@ -168,6 +171,9 @@ public final class Decoder implements Module, AutoCloseable {
       List<Tensor> outs = layer(tape, layers.get(i), h, context, asked, checkpointing);
       h = outs.getFirst();
       if (outs.size() > 1) {
+        choices.add(new Choice(i, outs.get(1).data(), outs.get(2).data()));
+      }
+      if (outs.size() > 3) {
         routings.add(Routing.of(i, outs, layers.get(i).windows(), context.modalities()));
       }
       if (i < layers.size() - 1) {
@@ -177,7 +183,7 @@ public final class Decoder implements Module, AutoCloseable {
     h = tape.milestone(h, layers.size() + 1);
     Tensor last = RmsNorm.apply(tape, h, norm, config.normEps());
     watch.see("hidden_states." + layers.size(), last.data());
-    return new Output(last, rows, routings);
+    return new Output(last, rows, routings, choices);
   }
 
   /**

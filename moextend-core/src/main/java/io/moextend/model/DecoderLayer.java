@@ -68,8 +68,9 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
   }
 
   /**
-   * @return the hidden state [T, H], or [R, H] of the rows asked for; and of a mixture that learns
-   *     to route the logits, probabilities, chosen experts and chosen columns for all T
+   * @return the hidden state [T, H], or [R, H] of the rows asked for; of a mixture the chosen
+   *     experts and their weights for all T; and of one that learns to route also the logits,
+   *     probabilities and chosen columns
    */
   List<Tensor> forward(Tape tape, Tensor x, Context context, Asked asked) {
     Tensor normed = RmsNorm.apply(tape, x, inputNorm, eps);
@@ -94,14 +95,17 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
   }
 
   private static List<Tensor> outputs(Tensor hidden, Router.Decision decision) {
+    Tensor chosen = Tensor.constant(decision.chosen());
+    Tensor weights = Tensor.constant(decision.weights().data());
     Router.Scores scores = decision.scores();
     return scores == null
-        ? List.of(hidden)
+        ? List.of(hidden, chosen, weights)
         : List.of(
             hidden,
+            chosen,
+            weights,
             scores.logits(),
             scores.probabilities(),
-            Tensor.constant(decision.chosen()),
             Tensor.constant(scores.columns()));
   }
 

@@ -31,16 +31,16 @@ public record Routing(
     List<Window> windows,
     @Nullable Modalities modalities) {
   /**
-   * @param outs of a decoder layer
+   * @param outs of a decoder layer that learns to route
    */
   static Routing of(
       int layer, List<Tensor> outs, List<Window> windows, @Nullable Modalities modalities) {
     return new Routing(
         layer,
-        outs.get(1),
-        outs.get(2),
-        outs.get(3).data(),
-        outs.get(4).data(),
+        outs.get(3),
+        outs.get(4),
+        outs.get(1).data(),
+        outs.get(5).data(),
         windows,
         modalities);
   }

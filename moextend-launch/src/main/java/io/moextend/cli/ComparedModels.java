@@ -4,8 +4,7 @@ import io.moextend.checkpoint.DeltaCheckpoint;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
-import io.moextend.config.HuggingFaceConfig;
-import io.moextend.stage.RoutingCounter;
+import io.moextend.stage.ExpertDistribution;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
@@ -70,10 +69,10 @@ final class ComparedModels {
    *     one that cannot be counted
    */
   DecoderConfig architecture() {
-    DecoderConfig first = decoder(before());
-    DecoderConfig second = decoder(after());
-    FeedForwardConfig.Experts a = RoutingCounter.experts(first);
-    FeedForwardConfig.Experts b = RoutingCounter.experts(second);
+    DecoderConfig first = before().decoder(ExpertDistribution::comparable);
+    DecoderConfig second = after().decoder(ExpertDistribution::comparable);
+    FeedForwardConfig.Experts a = ExpertDistribution.comparable(first);
+    FeedForwardConfig.Experts b = ExpertDistribution.comparable(second);
     requireEqual("num_hidden_layers", first.layers(), second.layers());
     requireEqual("num_local_experts", a.count(), b.count());
     requireEqual("num_experts_per_tok", a.topK(), b.topK());
@@ -90,19 +89,5 @@ final class ComparedModels {
           "%s: %s=%s, but %s has %s; compare one architecture before and after training"
               .formatted(after, what, second, before, first));
     }
-  }
-
-  /** The config of a model that can be counted; errors name its file. */
-  private static DecoderConfig decoder(ModelFolder model) {
-    DecoderConfig config;
-    try {
-      config = model.config().decoder();
-      RoutingCounter.experts(config);
-    } catch (ConfigException e) {
-      String file = model.home().resolve(HuggingFaceConfig.FILE).toString();
-      String message = String.valueOf(e.getMessage());
-      throw message.startsWith(file) ? e : new ConfigException(file + ": " + message, e);
-    }
-    return config;
   }
 }

@@ -7,6 +7,7 @@ import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.config.VisionConfig;
+import io.moextend.data.BatchesAhead;
 import io.moextend.data.FirstTurns;
 import io.moextend.data.ImageRoot;
 import io.moextend.data.KeptTurns;
@@ -96,16 +97,18 @@ final class DemoExtension {
 
   private Census census(Path folder, FirstTurns turns) {
     try (OpenModel model =
-        OpenModel.of(
-            CheckpointFolder.open(folder),
-            HuggingFaceConfig.read(folder).decoder(),
-            backend,
-            settings.dtype().dtype(),
-            Set.of(),
-            0)) {
-      var counter = new RoutingCounter(backend, model.decoder(), CountingMode.PAPER);
+            OpenModel.of(
+                CheckpointFolder.open(folder),
+                HuggingFaceConfig.read(folder).decoder(),
+                backend,
+                settings.dtype().dtype(),
+                Set.of(),
+                0);
+        BatchesAhead batches = turns.ahead(ROWS)) {
+      var counter = new RoutingCounter(backend, model.decoder());
       return new Census(
-          Fingerprint.of(model.source()).hex(), counter.count(turns, ROWS, (_, _) -> {}));
+          Fingerprint.of(model.source()).hex(),
+          counter.census(batches, CountingMode.PAPER, (_, _) -> {}));
     }
   }
 

@@ -4,6 +4,7 @@ import io.moextend.backend.Backend;
 import io.moextend.checkpoint.Fingerprint;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
+import io.moextend.data.BatchesAhead;
 import io.moextend.data.FirstTurns;
 import io.moextend.data.SampleFile;
 import io.moextend.model.OpenModel;
@@ -16,11 +17,9 @@ import io.moextend.stage.RoutingCensus;
 import io.moextend.stage.RoutingCounter;
 import io.moextend.text.Tokenizer;
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -87,9 +86,7 @@ final class ExpertDistributionCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Path page = page();
-    requireAbsent("--output", output);
-    requireAbsent("--report", page);
+    ReportFiles files = ReportFiles.of(output, report);
     DecoderConfig config = models.architecture();
     int extended = extended(config);
     List<Path> homes = List.of(models.after().home(), models.before().home());
@@ -112,27 +109,12 @@ final class ExpertDistributionCommand implements Callable<Integer> {
       ExpertDistribution distribution =
           ExpertDistribution.between(
               before.census().fractions(), after.census().fractions(), mode(), extended);
-      distribution.plan(source).write(output);
+      distribution.plan(source).write(files.output());
       ExpertDistributionReport.of(before.census(), after.census(), distribution, source)
-          .write(page);
-      print(distribution, source, page);
+          .write(files.page());
+      print(distribution, source, files);
     }
     return 0;
-  }
-
-  private Path page() {
-    if (report != null) {
-      return report;
-    }
-    String name = String.valueOf(output.getFileName());
-    int dot = name.lastIndexOf('.');
-    return output.resolveSibling((dot > 0 ? name.substring(0, dot) : name) + ".html");
-  }
-
-  private static void requireAbsent(String option, Path file) {
-    if (Files.exists(file)) {
-      throw new ConfigException(option, file, "exists already; remove it or name another");
-    }
   }
 
   private int extended(DecoderConfig config) {
@@ -148,22 +130,17 @@ final class ExpertDistributionCommand implements Callable<Integer> {
   }
 
   private Counted count(Backend opened, String which, ModelFolder folder, FirstTurns turns) {
-    try (OpenModel model =
-        OpenModel.of(
-            folder.weights(), folder.config().decoder(), opened, backend.dtype(), Set.of(), 0)) {
-      if (!model.initialised().isEmpty()) {
-        throw new ConfigException(
-            "%s: has no %s; routes of a projector made up here would mean nothing"
-                .formatted(folder.folder(), model.initialised().getFirst()));
-      }
+    try (OpenModel model = folder.open(folder.config().decoder(), opened, backend.dtype());
+        BatchesAhead batches = turns.ahead(batch)) {
       String fingerprint = Fingerprint.of(model.source()).hex();
-      var counter = new RoutingCounter(opened, model.decoder(), mode());
+      var counter = new RoutingCounter(opened, model.decoder());
       var progress = new SampleProgress(Commands.out(spec), which, turns.size());
-      return new Counted(fingerprint, counter.count(turns, batch, progress));
+      return new Counted(fingerprint, counter.census(batches, mode(), progress));
     }
   }
 
-  private void print(ExpertDistribution distribution, ExtensionPlan.Source source, Path page) {
+  private void print(
+      ExpertDistribution distribution, ExtensionPlan.Source source, ReportFiles files) {
     PrintWriter out = Commands.out(spec);
     if (asPublished) {
       out.println("*** MODE: AS-PUBLISHED ***");
@@ -195,7 +172,6 @@ final class ExpertDistributionCommand implements Callable<Integer> {
           "layers %s have the same score on both sides of the cut; the lower went first"
               .formatted(distribution.tiedAtCut()));
     }
-    out.printf("written: %s%nreport: %s%n", output, page);
-    out.flush();
+    files.print(out);
   }
 }

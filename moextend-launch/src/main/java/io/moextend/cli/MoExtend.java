@@ -33,6 +33,7 @@ import picocli.CommandLine.Spec;
       LaunchCommand.class,
       RandomModelCommand.class,
       ExpertDistributionCommand.class,
+      RoutingStatisticsCommand.class,
       InitExpertCommand.class,
       ConvertMoeCommand.class,
       TraceCommand.class,

@@ -1,11 +1,19 @@
 package io.moextend.cli;
 
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.DType;
+import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.DeltaCheckpoint;
 import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
+import io.moextend.model.OpenModel;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Set;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,5 +39,41 @@ record ModelFolder(Path folder, @Nullable Path base) {
 
   WeightSource weights() {
     return base == null ? CheckpointFolder.open(folder) : CheckpointFolder.open(folder, base);
+  }
+
+  /**
+   * The config of a model that a command can use.
+   *
+   * @param check throws where it cannot
+   * @throws ConfigException naming config.json
+   */
+  DecoderConfig decoder(Consumer<DecoderConfig> check) {
+    try {
+      DecoderConfig config = config().decoder();
+      check.accept(config);
+      return config;
+    } catch (ConfigException e) {
+      String file = home().resolve(HuggingFaceConfig.FILE).toString();
+      String message = String.valueOf(e.getMessage());
+      throw message.startsWith(file) ? e : new ConfigException(file + ": " + message, e);
+    }
+  }
+
+  /**
+   * The whole model, to have its routes counted.
+   *
+   * @throws ConfigException where a weight is missing
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed where it is refused, else by the caller
+  OpenModel open(DecoderConfig config, Backend backend, DType dtype) {
+    OpenModel model = OpenModel.of(weights(), config, backend, dtype, Set.of(), 0);
+    if (!model.initialised().isEmpty()) {
+      model.close();
+      throw new ConfigException(
+          "%s: has no %s; routes of weights made up here would mean nothing"
+              .formatted(folder, model.initialised().getFirst()));
+    }
+    return model;
   }
 }

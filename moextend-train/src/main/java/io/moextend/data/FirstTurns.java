@@ -1,5 +1,6 @@
 package io.moextend.data;
 
+import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.text.EncodedText;
 import io.moextend.text.ImageSpan;
 import java.util.ArrayList;
@@ -121,6 +122,14 @@ public final class FirstTurns {
       batches.add(Arrays.copyOfRange(order, at, Math.min(order.length, at + rows)));
     }
     return batches;
+  }
+
+  /**
+   * All samples once, as {@link #batches} has them, each batch made while the one before is used.
+   */
+  @MustBeClosed
+  public BatchesAhead ahead(int rows) {
+    return new BatchesAhead(batches(rows), this::batch);
   }
 
   /**

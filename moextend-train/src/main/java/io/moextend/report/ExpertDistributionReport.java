@@ -188,14 +188,15 @@ public final class ExpertDistributionReport {
   private HeatMap map(String title, List<List<Double>> rows, Unit unit, Shade shade) {
     return new HeatMap(
         title,
-        "layer",
-        "expert",
+        HeatMap.Names.numbered("layer", "expert", rows.size(), rows.getFirst().size()),
         rows,
         unit,
         shade,
-        donors,
-        extended,
-        "\u25B8 extended layer; the framed expert is the donor of its new one.");
+        new HeatMap.Marks(
+            donors,
+            extended,
+            Set.of(),
+            "\u25B8 extended layer; the framed expert is the donor of its new one."));
   }
 
   private List<Block> apart() {

@@ -26,9 +26,9 @@ final class HeatDrawing {
     this.map = map;
     this.cellWidth = Math.clamp(FULL_WIDTH / map.columns(), 8, 46);
     double largest = 0;
-    for (List<Double> row : map.values()) {
-      for (double value : row) {
-        largest = Math.max(largest, Math.abs(value));
+    for (int r = 0; r < map.rows(); r++) {
+      for (int c = 0; c < map.columns(); c++) {
+        largest = map.isBlank(r, c) ? largest : Math.max(largest, Math.abs(value(r, c)));
       }
     }
     this.most = largest == 0 ? 1 : largest;
@@ -38,12 +38,16 @@ final class HeatDrawing {
     new HeatDrawing(map).draw(out);
   }
 
+  private double value(int row, int column) {
+    return map.values().get(row).get(column);
+  }
+
   private void draw(Html out) {
     int width = LEFT + map.columns() * cellWidth + 22;
     int height = TOP + map.rows() * CELL_HEIGHT + KEY_HEIGHT;
     out.open("figure").element("figcaption", map.title());
-    if (!map.key().isEmpty()) {
-      out.element("p", map.key(), "class", "note");
+    if (!map.marks().key().isEmpty()) {
+      out.element("p", map.marks().key(), "class", "note");
     }
     out.open(
         "svg",
@@ -69,37 +73,47 @@ final class HeatDrawing {
   }
 
   private void labels(Html out) {
-    out.element("text", map.columnName(), "x", LEFT, "y", 13);
-    out.element("text", map.rowName(), "class", "e", "x", LEFT - 8, "y", TOP - 6);
+    out.element("text", map.names().column(), "x", LEFT, "y", 13);
+    out.element("text", map.names().row(), "class", "e", "x", LEFT - 8, "y", TOP - 6);
     int every = Math.max(1, (24 + cellWidth - 1) / cellWidth);
     for (int c = 0; c < map.columns(); c += every) {
       int middle = LEFT + c * cellWidth + cellWidth / 2;
-      out.element("text", Integer.toString(c), "class", "m", "x", middle, "y", TOP - 6);
+      out.element("text", map.names().columns().get(c), "class", "m", "x", middle, "y", TOP - 6);
     }
   }
 
   private void row(Html out, int r) {
-    String name = (map.markedRows().contains(r) ? "\u25B8 " : "") + r;
-    String style = map.markedRows().contains(r) ? "e strong" : "e";
+    boolean marked = map.marks().rows().contains(r);
+    String name = (marked ? "\u25B8 " : "") + map.names().rows().get(r);
     out.open("g", "transform", "translate(" + LEFT + " " + (TOP + r * CELL_HEIGHT) + ")");
-    out.element("text", name, "class", style, "x", -8, "y", 14);
-    List<Double> values = map.values().get(r);
-    for (int c = 0; c < values.size(); c++) {
-      String value = map.unit().format(values.get(c));
-      rectangle(out, colour(values.get(c)), c * cellWidth, cellWidth - 1, shade(values.get(c)));
-      out.element(
-          "title", "%s %d, %s %d: %s".formatted(map.rowName(), r, map.columnName(), c, value));
-      out.close("rect");
+    out.element("text", name, "class", marked ? "e strong" : "e", "x", -8, "y", 14);
+    for (int c = 0; c < map.columns(); c++) {
+      if (!map.isBlank(r, c)) {
+        double value = value(r, c);
+        rectangle(out, colour(value), c * cellWidth, cellWidth - 1, shade(value));
+        out.element("title", cell(r, c) + ": " + map.unit().format(value));
+        out.close("rect");
+      }
     }
     if (cellWidth >= ROOM_FOR_A_NUMBER) {
       out.open("text", "class", "v", "y", 14);
-      for (int c = 0; c < values.size(); c++) {
-        int middle = c * cellWidth + cellWidth / 2;
-        out.element("tspan", map.unit().bare(values.get(c)), "x", middle);
+      for (int c = 0; c < map.columns(); c++) {
+        out.element("tspan", bare(r, c), "x", c * cellWidth + cellWidth / 2);
       }
       out.close("text");
     }
     out.close("g").line();
+  }
+
+  private String cell(int row, int column) {
+    HeatMap.Names names = map.names();
+    return "%s %s, %s %s"
+        .formatted(names.row(), names.rows().get(row), names.column(), names.columns().get(column));
+  }
+
+  /** Nothing where there is nothing to say. */
+  private String bare(int row, int column) {
+    return map.isBlank(row, column) ? "" : map.unit().bare(value(row, column));
   }
 
   private void rectangle(Html out, String style, int left, int width, String shade) {
@@ -118,7 +132,8 @@ final class HeatDrawing {
   }
 
   private void frames(Html out) {
-    for (HeatMap.Cell cell : map.outlined().stream().sorted(HeatDrawing::inOrder).toList()) {
+    for (HeatMap.Cell cell :
+        map.marks().outlined().stream().sorted(HeatDrawing::inOrder).toList()) {
       out.open(
               "rect",
               "class",
@@ -174,16 +189,14 @@ final class HeatDrawing {
 
   private void numbers(Html out) {
     List<Table.Column> columns = new ArrayList<>();
-    columns.add(Table.Column.numbers(map.rowName() + " \\ " + map.columnName()));
-    for (int c = 0; c < map.columns(); c++) {
-      columns.add(Table.Column.numbers(Integer.toString(c)));
-    }
+    columns.add(Table.Column.numbers(map.names().row() + " \\ " + map.names().column()));
+    map.names().columns().forEach(name -> columns.add(Table.Column.numbers(name)));
     List<List<String>> rows = new ArrayList<>();
     for (int r = 0; r < map.rows(); r++) {
       List<String> row = new ArrayList<>();
-      row.add(Integer.toString(r));
-      for (double value : map.values().get(r)) {
-        row.add(map.unit().bare(value));
+      row.add(map.names().rows().get(r));
+      for (int c = 0; c < map.columns(); c++) {
+        row.add(bare(r, c));
       }
       rows.add(row);
     }
@@ -193,6 +206,10 @@ final class HeatDrawing {
   private String description() {
     return "Heat map, %d rows (%s) by %d columns (%s); values up to %s. The table below has all numbers."
         .formatted(
-            map.rows(), map.rowName(), map.columns(), map.columnName(), map.unit().format(most));
+            map.rows(),
+            map.names().row(),
+            map.columns(),
+            map.names().column(),
+            map.unit().format(most));
   }
 }

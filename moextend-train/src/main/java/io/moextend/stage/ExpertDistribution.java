@@ -1,6 +1,8 @@
 package io.moextend.stage;
 
 import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.FeedForwardConfig;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -39,6 +41,30 @@ public final class ExpertDistribution {
     this.after = after;
     this.extended = layersToExtend;
     this.ranking = rank(before, after);
+  }
+
+  /**
+   * What a model must be to be compared: a mixture whose layers all have the same experts.
+   *
+   * @throws ConfigException where it is none
+   */
+  public static FeedForwardConfig.Experts comparable(DecoderConfig config) {
+    return switch (config.feedForward()) {
+      case FeedForwardConfig.Dense _ -> throw ExpertLayers.dense(config);
+      case FeedForwardConfig.Mixed m ->
+          throw new ConfigException(
+              "model_type",
+              config.modelType(),
+              "a mixture with experts in every layer is wanted; this one has some in layers "
+                  + m.layers());
+      case FeedForwardConfig.Experts e when !e.extendedLayers().isEmpty() ->
+          throw new ConfigException(
+              "add_layer",
+              e.extendedLayers(),
+              "the model has added experts already; count the ones before and after its extension"
+                  + " stage");
+      case FeedForwardConfig.Experts e -> e;
+    };
   }
 
   /** Extends half of the layers, rounded down as in the published script. */

@@ -29,6 +29,10 @@ public record ExtensionPlan(
     Source source) {
   public static final String FORMAT = "moextend-extension-plan-1";
 
+  /** A plan of a thousand layers takes a tenth of it. */
+  private static final RecordFile<ExtensionPlan> FILE =
+      new RecordFile<>(ExtensionPlan.class, "a plan", 1 << 20);
+
   /**
    * @param donor the expert that the new one starts as a copy of
    */
@@ -78,12 +82,12 @@ public record ExtensionPlan(
    * @throws ConfigException naming the file and the field if anything in it cannot be used
    */
   public static ExtensionPlan read(Path file) {
-    return ExtensionPlanFile.read(file);
+    return FILE.read(file);
   }
 
   /** Writes the file whole or not at all. */
   public void write(Path file) {
-    ExtensionPlanFile.write(this, file);
+    FILE.write(this, file);
   }
 
   /** The extended layers, ascending: config.json's {@code add_layer}. */

@@ -3,6 +3,12 @@ package io.moextend.stage;
 import io.moextend.config.ConfigException;
 import java.util.Arrays;
 import java.util.BitSet;
+import java.util.List;
+import java.util.SortedMap;
+import java.util.TreeMap;
+import java.util.function.IntToLongFunction;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * How often each expert of each layer was counted, text and image tokens apart. Counts are whole
@@ -14,18 +20,44 @@ import java.util.BitSet;
 public final class RoutingCensus {
   private static final int MODALITIES = Modality.values().length;
 
-  private final int layers;
-  private final int experts;
+  private final int[] layers; // decoder layers that have experts, ascending
+  private final int[] first; // where each one's counts begin, and behind them where they end
   private final long[] counts; // [modality, layer, expert]
 
+  /** Of a model whose layers all have as many experts. */
   public RoutingCensus(int layers, int experts) {
-    this(layers, experts, new long[flatLength(layers, experts)]);
+    this(alike(layers, experts));
   }
 
-  private RoutingCensus(int layers, int experts, long[] counts) {
-    this.layers = layers;
-    this.experts = experts;
-    this.counts = counts;
+  /**
+   * @param experts of each decoder layer that has any, by the layer's index
+   */
+  public RoutingCensus(SortedMap<Integer, Integer> experts) {
+    if (experts.isEmpty() || experts.firstKey() < 0) {
+      throw new ConfigException(
+          "census.layers", experts.keySet(), "a census has at least one layer, counted from 0");
+    }
+    this.layers = experts.keySet().stream().mapToInt(Integer::intValue).toArray();
+    this.first = new int[layers.length + 1];
+    for (int i = 0; i < layers.length; i++) {
+      int count = experts.getOrDefault(layers[i], 0);
+      if (count < 1) {
+        throw new ConfigException("census.experts", count, "a layer has at least one expert");
+      }
+      first[i + 1] = Math.addExact(first[i], count);
+    }
+    this.counts = new long[Math.multiplyExact(MODALITIES, first[layers.length])];
+  }
+
+  private static SortedMap<Integer, Integer> alike(int layers, int experts) {
+    if (layers < 1) {
+      throw new ConfigException("census.layers", layers, "a census has at least one layer");
+    }
+    var all = new TreeMap<Integer, Integer>();
+    for (int l = 0; l < layers; l++) {
+      all.put(l, experts);
+    }
+    return all;
   }
 
   /**
@@ -34,7 +66,8 @@ public final class RoutingCensus {
    * @throws ConfigException if the length is wrong or a count is negative
    */
   public static RoutingCensus ofFlat(int layers, int experts, long[] counts) {
-    int wanted = flatLength(layers, experts);
+    var census = new RoutingCensus(layers, experts);
+    int wanted = census.counts.length;
     if (counts.length != wanted) {
       throw new ConfigException(
           "census.length",
@@ -46,26 +79,18 @@ public final class RoutingCensus {
         throw new ConfigException("census[" + i + "]", counts[i], "a count is never negative");
       }
     }
-    return new RoutingCensus(layers, experts, counts.clone());
+    System.arraycopy(counts, 0, census.counts, 0, wanted);
+    return census;
   }
 
-  private static int flatLength(int layers, int experts) {
-    if (layers < 1) {
-      throw new ConfigException("census.layers", layers, "a census has at least one layer");
-    }
-    if (experts < 1) {
-      throw new ConfigException("census.experts", experts, "a layer has at least one expert");
-    }
-    return Math.multiplyExact(MODALITIES, Math.multiplyExact(layers, experts));
+  /** The decoder layers that have experts, ascending. */
+  public List<Integer> layers() {
+    return Arrays.stream(layers).boxed().toList();
   }
 
-  public int layers() {
-    return layers;
-  }
-
-  /** Experts of a layer; every layer has as many. */
-  public int experts() {
-    return experts;
+  public int experts(int layer) {
+    int at = at(layer);
+    return first[at + 1] - first[at];
   }
 
   /** Counts {@code times} more choices of one expert. */
@@ -105,12 +130,9 @@ public final class RoutingCensus {
 
   /** Adds what another rank or file counted. */
   public void add(RoutingCensus other) {
-    if (other.layers != layers || other.experts != experts) {
+    if (!Arrays.equals(other.layers, layers) || !Arrays.equals(other.first, first)) {
       throw new ConfigException(
-          "census",
-          other.layers + "x" + other.experts,
-          "this one has %d layers of %d experts; count both with the same model"
-              .formatted(layers, experts));
+          "census", other, "this one has %s; count both with the same model".formatted(this));
     }
     for (int i = 0; i < counts.length; i++) {
       counts[i] = Math.addExact(counts[i], other.counts[i]);
@@ -133,7 +155,7 @@ public final class RoutingCensus {
 
   public long total(int layer, Modality modality) {
     int from = index(layer, modality, 0);
-    return Arrays.stream(counts, from, from + experts).sum();
+    return Arrays.stream(counts, from, from + experts(layer)).sum();
   }
 
   /**
@@ -143,36 +165,35 @@ public final class RoutingCensus {
    * @throws ConfigException if a layer counted nothing
    */
   public double[][] fractions() {
-    double[][] out = new double[layers][experts];
-    for (int l = 0; l < layers; l++) {
-      long total = counted(l, total(l), "tokens");
-      for (int e = 0; e < experts; e++) {
-        out[l][e] = (double) count(l, e) / total;
-      }
+    double[][] out = new double[layers.length][];
+    for (int i = 0; i < layers.length; i++) {
+      int layer = layers[i];
+      long total = counted(layer, total(layer), "tokens");
+      out[i] = shares(experts(layer), total, e -> count(layer, e));
     }
     return out;
   }
 
   /** The same over the tokens of one modality. */
   public double[][] fractions(Modality modality) {
-    double[][] out = new double[layers][experts];
-    for (int l = 0; l < layers; l++) {
-      long total = counted(l, total(l, modality), modality + " tokens");
-      for (int e = 0; e < experts; e++) {
-        out[l][e] = (double) count(l, modality, e) / total;
-      }
+    double[][] out = new double[layers.length][];
+    for (int i = 0; i < layers.length; i++) {
+      int layer = layers[i];
+      long total = counted(layer, total(layer, modality), modality + " tokens");
+      out[i] = shares(experts(layer), total, e -> count(layer, modality, e));
     }
     return out;
   }
 
+  private static double[] shares(int experts, long total, IntToLongFunction count) {
+    return IntStream.range(0, experts)
+        .mapToDouble(e -> (double) count.applyAsLong(e) / total)
+        .toArray();
+  }
+
   /** Whether every layer counted at least one token of this modality. */
   public boolean has(Modality modality) {
-    for (int l = 0; l < layers; l++) {
-      if (total(l, modality) == 0) {
-        return false;
-      }
-    }
-    return true;
+    return Arrays.stream(layers).allMatch(layer -> total(layer, modality) > 0);
   }
 
   /** All counts, [modality, layer, expert], for a reduction over ranks; a copy. */
@@ -191,11 +212,30 @@ public final class RoutingCensus {
   }
 
   private int index(int layer, Modality modality, int expert) {
-    if (layer < 0 || layer >= layers || expert < 0 || expert >= experts) {
+    int at = at(layer);
+    if (expert < 0 || expert >= first[at + 1] - first[at]) {
       throw new IllegalArgumentException(
-          "layer %d, expert %d in a census of %d layers and %d experts"
-              .formatted(layer, expert, layers, experts));
+          "layer %d, expert %d in a census of %s".formatted(layer, expert, this));
     }
-    return (modality.ordinal() * layers + layer) * experts + expert;
+    return modality.ordinal() * first[layers.length] + first[at] + expert;
+  }
+
+  private int at(int layer) {
+    int at = Arrays.binarySearch(layers, layer);
+    if (at < 0) {
+      throw new IllegalArgumentException("layer %d in a census of %s".formatted(layer, this));
+    }
+    return at;
+  }
+
+  /** "2 layers of 4 experts", "layers [1, 3] of 4 experts". */
+  @Override
+  public String toString() {
+    int[] experts = Arrays.stream(layers).map(this::experts).distinct().toArray();
+    boolean all = layers[layers.length - 1] == layers.length - 1;
+    return "%s of %s experts"
+        .formatted(
+            all ? layers.length + " layers" : "layers " + Arrays.toString(layers),
+            Arrays.stream(experts).mapToObj(String::valueOf).collect(Collectors.joining(" or ")));
   }
 }

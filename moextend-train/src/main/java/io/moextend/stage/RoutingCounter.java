@@ -5,30 +5,26 @@ import io.moextend.array.Array;
 import io.moextend.autograd.Tape;
 import io.moextend.backend.Backend;
 import io.moextend.config.ConfigException;
-import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.data.Batch;
-import io.moextend.data.ComingBatch;
 import io.moextend.data.DataException;
-import io.moextend.data.FirstTurns;
+import io.moextend.model.Choice;
 import io.moextend.model.Decoder;
 import io.moextend.model.ModelInput;
 import io.moextend.model.Routing;
 import io.moextend.model.Watch;
 import java.util.BitSet;
 import java.util.List;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Executors;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Runs a model over texts and counts the experts its routers choose, or in the published mode the
- * least likely ones. The slots that image patches overwrite are image tokens; all others are text,
- * also {@code <image>} and {@code </image>}, whose embeddings are learnt like a word's. Padding is
- * not counted, and being to the right of a causal model's text it changes nothing.
+ * Runs a model over texts and counts the experts its tokens go to. Padding is not counted, and
+ * being to the right of a causal model's text it changes nothing.
  *
  * @see <a href="https://arxiv.org/abs/2408.03511">MoExtend</a>, section 3.2; the published
  *     expert_distribution.py
+ * @see <a href="https://arxiv.org/abs/2508.09779">MoIIE</a>; the published model_vqa.py, where it
+ *     is commented out
  */
 public final class RoutingCounter {
   /** Told after each batch. */
@@ -41,124 +37,128 @@ public final class RoutingCounter {
     void counted(int samples, long tokens);
   }
 
+  /** Told what the model did with a batch, before its arrays are gone. */
+  @FunctionalInterface
+  private interface Reader {
+    /**
+     * @param seen the tokens that count
+     */
+    void read(Arena arena, Batch batch, BitSet seen, Decoder.Output output);
+  }
+
   private final Backend backend;
   private final Decoder model;
-  private final FeedForwardConfig.Experts experts;
-  private final CountingMode mode;
+  private final ExpertLayers layers;
 
   /**
-   * @throws ConfigException where the model is no mixture of experts, or has added experts
+   * @throws ConfigException where the model has no experts
    */
-  public RoutingCounter(Backend backend, Decoder model, CountingMode mode) {
+  public RoutingCounter(Backend backend, Decoder model) {
     this.backend = backend;
     this.model = model;
-    this.experts = experts(model.config());
-    this.mode = mode;
+    this.layers = ExpertLayers.of(model.config());
   }
 
   /**
-   * What a model must be to be counted: a mixture whose layers all have the same experts.
+   * How often each expert was chosen, or in the published mode was among the least likely. The
+   * slots that image patches overwrite are image tokens; all others are text, also {@code <image>}
+   * and {@code </image>}, whose embeddings are learnt like a word's.
    *
-   * @throws ConfigException where it is none
-   */
-  public static FeedForwardConfig.Experts experts(DecoderConfig config) {
-    return switch (config.feedForward()) {
-      case FeedForwardConfig.Dense _ ->
-          throw new ConfigException(
-              "model_type",
-              config.modelType(),
-              "a mixture of experts is wanted; a dense model routes nothing");
-      case FeedForwardConfig.Mixed m ->
-          throw new ConfigException(
-              "model_type",
-              config.modelType(),
-              "a mixture with experts in every layer is wanted; this one has some in layers "
-                  + m.layers());
-      case FeedForwardConfig.Experts e when !e.extendedLayers().isEmpty() ->
-          throw new ConfigException(
-              "add_layer",
-              e.extendedLayers(),
-              "the model has added experts already; count the ones before and after its extension"
-                  + " stage");
-      case FeedForwardConfig.Experts e -> e;
-    };
-  }
-
-  /**
-   * Counts all samples. The next batch is read while one is run.
-   *
-   * @param rows samples of a batch
+   * @param batches each is read when the one before it is counted
    * @throws DataException if a sample or an image cannot be read
    */
-  public RoutingCensus count(FirstTurns texts, int rows, Listener listener) {
-    var census = new RoutingCensus(model.config().layers(), experts.count());
-    List<int[]> batches = texts.batches(rows);
-    try (ExecutorService reader =
-        Executors.newSingleThreadExecutor(Thread.ofPlatform().daemon().name("data").factory())) {
-      var coming = ComingBatch.of(() -> texts.batch(batches.getFirst()), reader);
-      for (int i = 0; i < batches.size(); i++) {
-        Batch batch = coming.await();
-        if (i + 1 < batches.size()) {
-          int[] next = batches.get(i + 1);
-          coming = ComingBatch.of(() -> texts.batch(next), reader);
-        }
-        listener.counted(batch.rows(), count(batch, census));
-      }
+  public RoutingCensus census(Iterable<Batch> batches, CountingMode mode, Listener listener) {
+    if (mode == CountingMode.AS_PUBLISHED
+        && !(model.config().feedForward() instanceof FeedForwardConfig.Experts)) {
+      throw new IllegalArgumentException(
+          "the least likely experts of a router by modality are those it never asks");
     }
+    var census = new RoutingCensus(layers.experts());
+    run(
+        batches,
+        listener,
+        (arena, batch, seen, output) -> {
+          BitSet patches = VisionTokens.PATCHES.among(batch);
+          switch (mode) {
+            case PAPER ->
+                output.choices().forEach(c -> add(census, c.layer(), c.chosen(), seen, patches));
+            case AS_PUBLISHED ->
+                output
+                    .routings()
+                    .forEach(r -> add(census, r.layer(), leastLikely(arena, r), seen, patches));
+          }
+        });
     return census;
   }
 
+  private void add(RoutingCensus census, int layer, Array chosen, BitSet seen, BitSet image) {
+    census.addTokens(layer, backend.toInts(chosen), layers.topK(), seen, image);
+  }
+
+  private Array leastLikely(Arena arena, Routing routing) {
+    Array upsideDown = backend.scale(arena, routing.probabilities().data(), -1);
+    return backend.topK(arena, upsideDown, layers.topK());
+  }
+
   /**
-   * Counts one batch.
+   * Who went where and with what weight, by modality and group of experts.
    *
-   * @return its tokens, padding not among them
+   * @param batches each is read when the one before it is counted
+   * @throws DataException if a sample or an image cannot be read
+   * @throws ConfigException where a weight is no number
    */
-  public long count(Batch batch, RoutingCensus census) {
-    int[] imagePositions = batch.imagePositions();
-    BitSet counted = seen(batch);
-    var image = new BitSet();
-    for (int position : imagePositions) {
-      image.set(position);
-    }
-    try (Arena arena = backend.arena("routing census")) {
-      Decoder.Output output =
-          model.forward(
-              Tape.off(backend, arena), input(arena, batch, imagePositions), false, Watch.NONE);
-      for (Routing routing : output.routings()) {
-        int[] chosen = backend.toInts(chosen(arena, routing));
-        census.addTokens(routing.layer(), chosen, experts.topK(), counted, image);
+  public RoutingStatistics statistics(Iterable<Batch> batches, Listener listener) {
+    VisionTokens rule = VisionTokens.of(model.config());
+    var tally = new RoutingTally(layers);
+    run(
+        batches,
+        (samples, tokens) -> {
+          tally.addSamples(samples);
+          listener.counted(samples, tokens);
+        },
+        (arena, batch, seen, output) -> {
+          BitSet vision = rule.among(batch);
+          for (Choice choice : output.choices()) {
+            int[] chosen = backend.toInts(choice.chosen());
+            float[] weights = backend.toFloats(arena, choice.weights());
+            tally.add(choice.layer(), chosen, weights, seen, vision);
+          }
+        });
+    return tally.statistics(rule);
+  }
+
+  private void run(Iterable<Batch> batches, Listener listener, Reader reader) {
+    for (Batch batch : batches) {
+      BitSet seen = seen(batch);
+      try (Arena arena = backend.arena("routing")) {
+        Array anyRow = backend.ints(arena, new int[1], 1); // only the routing is read
+        Tape tape = Tape.off(backend, arena);
+        ModelInput input = input(arena, batch);
+        reader.read(arena, batch, seen, model.forward(tape, input, anyRow, false, Watch.NONE));
       }
+      listener.counted(batch.rows(), seen.cardinality());
     }
-    return counted.cardinality();
   }
 
-  private Array chosen(Arena arena, Routing routing) {
-    return switch (mode) {
-      case PAPER -> routing.chosen();
-      case AS_PUBLISHED ->
-          backend.topK(
-              arena, backend.scale(arena, routing.probabilities().data(), -1), experts.topK());
-    };
-  }
-
-  private ModelInput input(Arena arena, Batch batch, int[] imagePositions) {
+  private ModelInput input(Arena arena, Batch batch) {
     return new ModelInput(
         batch.rows(),
         batch.length(),
         backend.ints(arena, batch.ids(), batch.ids().length),
         backend.bytes(arena, batch.mask(), batch.rows(), batch.length()),
-        images(arena, batch, imagePositions),
+        images(arena, batch),
         List.of());
   }
 
-  private ModelInput.@Nullable Images images(Arena arena, Batch batch, int[] imagePositions) {
+  private ModelInput.@Nullable Images images(Arena arena, Batch batch) {
     if (batch.images().isEmpty()) {
       return null;
     }
     int size = batch.imageSize();
+    int[] slots = batch.imagePositions();
     return new ModelInput.Images.Pixels(
         backend.floats(arena, model.dtype(), batch.pixels(), batch.images().size(), 3, size, size),
-        backend.ints(arena, imagePositions, imagePositions.length));
+        backend.ints(arena, slots, slots.length));
   }
 
   private static BitSet seen(Batch batch) {

@@ -185,14 +185,12 @@ class HtmlReportTest {
                 List.of(new BarChart.Bar(s, List.of(0.5, 1.0), 0.25))),
             new HeatMap(
                 s,
-                s,
-                s,
+                new HeatMap.Names(s, s, List.of(s, s), List.of(s, s)),
                 List.of(List.of(0.0, 0.5), List.of(-0.25, 1.0)),
                 Unit.POINTS,
                 HeatMap.Shade.AROUND_ZERO,
-                Set.of(new HeatMap.Cell(1, 1)),
-                Set.of(1),
-                s),
+                new HeatMap.Marks(
+                    Set.of(new HeatMap.Cell(1, 1)), Set.of(1), Set.of(new HeatMap.Cell(0, 0)), s)),
             new Gallery(s, List.of(Gallery.Picture.png(PIXEL, s, s))));
     return new HtmlReport(
         s,

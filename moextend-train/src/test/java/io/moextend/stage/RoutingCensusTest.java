@@ -76,7 +76,7 @@ class RoutingCensusTest {
     assertThatThrownBy(() -> new RoutingCensus(2, 4).add(new RoutingCensus(2, 8)))
         .isInstanceOf(ConfigException.class)
         .hasMessage(
-            "census=2x8: this one has 2 layers of 4 experts; count both with the same model");
+            "census=2 layers of 8 experts: this one has 2 layers of 4 experts; count both with the same model");
   }
 
   @Test
@@ -90,7 +90,7 @@ class RoutingCensusTest {
   @Test
   void anExpertTheModelDoesNotHaveIsRefused() {
     assertThatThrownBy(() -> new RoutingCensus(2, 4).add(1, Modality.TEXT, 4, 1))
-        .hasMessage("layer 1, expert 4 in a census of 2 layers and 4 experts");
+        .hasMessage("layer 1, expert 4 in a census of 2 layers of 4 experts");
   }
 
   private static BitSet bits(int... set) {

@@ -15,6 +15,8 @@ import io.moextend.backend.Backends;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.config.ConfigException;
 import io.moextend.config.HuggingFaceConfig;
+import io.moextend.data.Batch;
+import io.moextend.data.BatchesAhead;
 import io.moextend.data.ChatTemplate;
 import io.moextend.data.DataException;
 import io.moextend.data.Encoder;
@@ -74,6 +76,11 @@ class RoutingCounterTest {
     }
   }
 
+  /** All batches, each made when it is asked for. */
+  private static Iterable<Batch> all(FirstTurns texts, int rows) {
+    return () -> texts.batches(rows).stream().map(texts::batch).iterator();
+  }
+
   private static RoutingCensus count(
       Path model, String backendName, CountingMode mode, int rows, int samples) {
     try (Backend backend = Backends.open(backendName, new BackendProvider.Options(2, 0));
@@ -85,8 +92,9 @@ class RoutingCounterTest {
                 DType.F32,
                 Set.of(),
                 0)) {
-      var counter = new RoutingCounter(backend, open.decoder(), mode);
-      return texts(samples, 256, true, texts -> counter.count(texts, rows, (s, t) -> {}));
+      var counter = new RoutingCounter(backend, open.decoder());
+      return texts(
+          samples, 256, true, texts -> counter.census(all(texts, rows), mode, (s, t) -> {}));
     }
   }
 
@@ -137,7 +145,7 @@ class RoutingCounterTest {
   @Test
   void patchesAreImageTokensAndTheirMarksAreText() {
     RoutingCensus census = count(GoldenModels.beforeExtension(), "cpu", CountingMode.PAPER, 2, 4);
-    for (int layer = 0; layer < census.layers(); layer++) {
+    for (int layer = 0; layer < census.layers().size(); layer++) {
       assertThat(census.total(layer, Modality.IMAGE)).isEqualTo(2L * IMAGES * PATCHES);
       assertThat(census.total(layer, Modality.TEXT)).isEqualTo(2L * (TOKENS - IMAGES * PATCHES));
     }
@@ -197,19 +205,22 @@ class RoutingCounterTest {
                 DType.F32,
                 Set.of(),
                 0)) {
-      var counter = new RoutingCounter(backend, open.decoder(), CountingMode.PAPER);
+      var counter = new RoutingCounter(backend, open.decoder());
       texts(
           4,
           256,
           true,
-          texts ->
-              counter.count(
-                  texts,
-                  3,
+          texts -> {
+            try (BatchesAhead batches = texts.ahead(3)) {
+              return counter.census(
+                  batches,
+                  CountingMode.PAPER,
                   (samples, tokens) -> {
                     heard[0] += samples;
                     heard[1] += tokens;
-                  }));
+                  });
+            }
+          });
     }
     assertThat(heard).containsExactly(4, TOKENS);
   }
@@ -232,10 +243,10 @@ class RoutingCounterTest {
   }
 
   @Test
-  void anExtendedModelIsNotCounted() {
+  void anExtendedModelIsNotCompared() {
     assertThatThrownBy(
             () ->
-                RoutingCounter.experts(
+                ExpertDistribution.comparable(
                     HuggingFaceConfig.read(Golden.path("moextend/moextend_ft")).decoder()))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("add_layer=[0, 2]");

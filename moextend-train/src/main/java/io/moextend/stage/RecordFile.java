@@ -17,11 +17,14 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.util.List;
 
-/** Strict reading and whole writing of extension.json. */
-final class ExtensionPlanFile {
-  /** A plan of a thousand layers takes a tenth of it. */
-  private static final long MOST_BYTES = 1 << 20;
-
+/**
+ * Strict reading and whole writing of a record as JSON.
+ *
+ * @param type of the record
+ * @param name what such a file is, for errors: "a plan"
+ * @param mostBytes larger files are refused unread
+ */
+record RecordFile<T>(Class<T> type, String name, long mostBytes) {
   private static final JsonMapper JSON =
       JsonMapper.builder()
           .enable(StreamReadFeature.STRICT_DUPLICATE_DETECTION)
@@ -38,16 +41,14 @@ final class ExtensionPlanFile {
           .defaultSetterInfo(JsonSetter.Value.forContentNulls(Nulls.FAIL))
           .build();
 
-  private ExtensionPlanFile() {}
-
-  static ExtensionPlan read(Path file) {
+  T read(Path file) {
     try {
       long bytes = Files.size(file);
-      if (bytes > MOST_BYTES) {
+      if (bytes > mostBytes) {
         throw new ConfigException(
-            file + " bytes", bytes, "a plan has at most " + MOST_BYTES + "; is this the file?");
+            file + " bytes", bytes, name + " has at most " + mostBytes + "; is this the file?");
       }
-      return JSON.readValue(Files.readAllBytes(file), ExtensionPlan.class);
+      return JSON.readValue(Files.readAllBytes(file), type);
     } catch (JsonMappingException e) {
       throw refused(file, e);
     } catch (JsonProcessingException e) {
@@ -57,19 +58,19 @@ final class ExtensionPlanFile {
     }
   }
 
-  static void write(ExtensionPlan plan, Path file) {
+  void write(T value, Path file) {
     Path whole = file.toAbsolutePath();
     Path part = whole.resolveSibling(whole.getFileName() + ".part");
     try {
       Files.createDirectories(whole.getParent());
-      Files.write(part, JSON.writeValueAsBytes(plan));
+      Files.write(part, JSON.writeValueAsBytes(value));
       Files.move(part, whole, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
     } catch (IOException e) {
       throw new ConfigException(file + ": cannot be written: " + e, e);
     }
   }
 
-  private static ConfigException refused(Path file, JsonMappingException e) {
+  private ConfigException refused(Path file, JsonMappingException e) {
     if (e.getCause() instanceof ConfigException ours) {
       return new ConfigException(file + ": " + ours.getMessage(), e);
     }
@@ -81,7 +82,7 @@ final class ExtensionPlanFile {
   }
 
   /** "extended[1].layer" of Jackson's path. */
-  private static String field(List<JsonMappingException.Reference> path) {
+  private String field(List<JsonMappingException.Reference> path) {
     StringBuilder field = new StringBuilder();
     for (JsonMappingException.Reference at : path) {
       String name = at.getFieldName();
@@ -91,6 +92,6 @@ final class ExtensionPlanFile {
         field.append(field.isEmpty() ? "" : ".").append(name);
       }
     }
-    return field.isEmpty() ? "the plan" : field.toString();
+    return field.isEmpty() ? name.replaceFirst("^a ", "the ") : field.toString();
   }
 }
