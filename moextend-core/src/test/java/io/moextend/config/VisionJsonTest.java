@@ -144,4 +144,31 @@ class VisionJsonTest {
     json.set("vision_config", inside);
     assertThat(read().tower()).isEqualTo(alone);
   }
+
+  @Test
+  void aPhi3ThatIsGivenATowerIsWrittenAsABunnyReads() throws IOException {
+    json = (ObjectNode) JSON.readTree(Golden.path("hf/hf_phi3/config.json").toFile());
+    json.putObject("auto_map").put("AutoConfig", "configuration_phi3.Phi3Config");
+    HuggingFaceConfig text = read();
+    DecoderConfig bunny = text.decoder().with(text.decoder().type().seeing());
+    VisionConfig vision =
+        VisionConfig.bunny(
+            TowerConfig.SIGLIP_SO400M_384, "mlp2x_gelu", List.of(384, 768, 1152), true);
+    ObjectNode written = text.with(bunny.with(vision, bunny.vocab())).json();
+    assertThat(written.get("model_type").asText()).isEqualTo("bunny-phi3");
+    assertThat(written.at("/architectures/0").asText()).isEqualTo("BunnyPhi3ForCausalLM");
+    assertThat(written.has("auto_map")).isFalse();
+    assertThat(written.get("mm_vision_tower").asText())
+        .isEqualTo("google/siglip-so400m-patch14-384");
+    assertThat(written.get("mm_projector_type").asText()).isEqualTo("mlp2x_gelu");
+    assertThat(written.get("mm_hidden_size").asInt()).isEqualTo(3456);
+    assertThat(written.get("use_s2").asBoolean()).isTrue();
+    assertThat(written.get("s2_scales").asText()).isEqualTo("384,768,1152");
+    assertThat(written.get("image_aspect_ratio").asText()).isEqualTo("pad");
+    assertThat(written.get("use_mm_proj").asBoolean()).isTrue();
+    assertThat(written.get("mm_use_im_start_end").asBoolean(true)).isFalse();
+    assertThat(written.get("tokenizer_padding_side").asText()).isEqualTo("right");
+    assertThat(written.get("mm_vision_select_layer").asInt()).isEqualTo(-2);
+    assertThat(written.get("rope_theta")).isEqualTo(json.get("rope_theta"));
+  }
 }

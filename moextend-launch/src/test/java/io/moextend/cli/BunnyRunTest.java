@@ -60,7 +60,10 @@ class BunnyRunTest {
             mixture ? bunny.moiie(base) : base,
             folder.resolve("out"),
             TOWER,
-            "model.image_aspect_ratio=pad"));
+            "model.image_aspect_ratio=pad",
+            "data.eval_split=0.4",
+            "evaluation.eval_steps=3"));
+    assertThat(Workspace.read(folder.resolve("out/metrics.jsonl"))).contains("\"eval_loss\":");
     JsonNode config = tree(model.resolve("config.json"));
     assertThat(config.get("model_type").asText()).isEqualTo(type);
     assertThat(config.at("/architectures/0").asText()).isEqualTo(reader);

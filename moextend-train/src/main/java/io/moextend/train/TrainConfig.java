@@ -53,6 +53,8 @@ public record TrainConfig(
           "data.max_image_pixels",
           "data.conversation_template",
           "data.group_by_modality_length",
+          "model.projector_type",
+          "model.s2_scales",
           "model.image_aspect_ratio",
           "optimizer.learning_rate",
           "optimizer.mm_projector_lr",

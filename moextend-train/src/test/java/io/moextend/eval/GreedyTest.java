@@ -83,7 +83,10 @@ class GreedyTest {
     "cpu, hf/hf_qwen2",
     "cpu, hf/hf_phi3",
     "cpu, hf/hf_phi3_longrope",
-    "nd4j, hf/hf_phi3_longrope"
+    "nd4j, hf/hf_phi3_longrope",
+    "cpu, moiie/moiie_phi3",
+    "nd4j, moiie/moiie_phi3",
+    "cpu, moiie/moiie_llama3"
   })
   void theAnswerIsThatOfRunningTheWholeSequenceForEachToken(String backendName, String name) {
     Path folder = Golden.path(name);
