@@ -43,9 +43,14 @@ final class DemoChain {
   private record Grown(Path model, DemoExtension.Counted counted, InitReceipt receipt) {}
 
   DemoChain(
-      DemoSettings settings, DemoData world, Backend backend, DemoDiary diary, PrintStream out) {
+      DemoSettings settings,
+      DemoPlan plan,
+      DemoData world,
+      Backend backend,
+      DemoDiary diary,
+      PrintStream out) {
     this.settings = settings;
-    this.plan = settings.plan();
+    this.plan = plan;
     this.world = world;
     this.backend = backend;
     this.diary = diary;

@@ -53,8 +53,8 @@ final class DemoCommand implements Callable<Integer> {
     DemoPlan plan = quick ? DemoPlan.quick() : DemoPlan.usual();
     var run =
         new DemoRun(
-            new DemoSettings(
-                output, backend.backend(), type(), backend.threads(), seed, plan, ranks),
+            new DemoSettings(output, backend.backend(), type(), backend.threads(), seed, ranks),
+            plan,
             System.out);
     DemoResults results = run.run();
     System.out.printf(

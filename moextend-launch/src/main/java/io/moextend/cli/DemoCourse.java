@@ -20,7 +20,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 
 /** How the demo's stages went: losses, proof, time and memory, settings. */
-record DemoCourse(DemoSettings settings, DemoResults results) {
+record DemoCourse(DemoSettings settings, DemoPlan plan, DemoResults results) {
   private static final double MEGABYTE = 1e6;
 
   Section losses() {
@@ -121,14 +121,14 @@ record DemoCourse(DemoSettings settings, DemoResults results) {
 
   Section settingsTable() {
     var all = new LinkedHashMap<String, String>();
-    DecoderConfig model = settings.plan().languageModel().decoder();
-    TowerConfig tower = settings.plan().tower().tower();
+    DecoderConfig model = plan.languageModel().decoder();
+    TowerConfig tower = plan.tower().tower();
     all.put("language model", shape(model));
     all.put(
         "vision tower",
         "random and frozen: %d patches, %d layers, width %d"
             .formatted(tower.patches(), tower.layers(), tower.hidden()));
-    DemoData.Sizes sizes = settings.plan().sizes();
+    DemoData.Sizes sizes = plan.sizes();
     all.put(
         "pictures",
         "%d to train on, %d unseen".formatted(sizes.trainPictures(), sizes.testPictures()));

@@ -73,7 +73,7 @@ record DemoPlan(
 
   /** A Mixtral that knows nothing of pictures, with rows for their three tokens. */
   HuggingFaceConfig languageModel() {
-    int vocab = Math.ceilDiv(DemoTokenizer.vocabularySize(), ROUND) * ROUND;
+    int vocab = Math.ceilDiv(DemoTokenizer.INSTRUCTIONS.vocabularySize(), ROUND) * ROUND;
     return HuggingFaceConfig.of(
         new DecoderConfig(
             "mixtral",

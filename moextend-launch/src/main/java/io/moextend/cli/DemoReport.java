@@ -23,7 +23,7 @@ import java.util.List;
 import java.util.SequencedMap;
 
 /** report.html of the demo: what it measured, in the order one asks. */
-record DemoReport(DemoSettings settings, DemoResults results) {
+record DemoReport(DemoSettings settings, DemoPlan plan, DemoResults results) {
   private static final int SHOWN_PICTURES = 12;
   private static final List<String> COMPARED =
       List.of(DemoChain.PRETRAINED, DemoChain.EXTENDED, DemoChain.FULL);
@@ -33,7 +33,7 @@ record DemoReport(DemoSettings settings, DemoResults results) {
     sections.add(overview());
     sections.add(new Section("Seeing", seeing()));
     sections.add(new Section("Language", language()));
-    var course = new DemoCourse(settings, results);
+    var course = new DemoCourse(settings, plan, results);
     sections.add(course.losses());
     DemoExtension.Counted counted = results.counted();
     sections.addAll(
@@ -83,9 +83,7 @@ record DemoReport(DemoSettings settings, DemoResults results) {
                     "SHA-256 of each before and after"),
                 new KeyFigures.Figure(
                     "Layers with a new expert",
-                    results.counted().distribution().selected().size()
-                        + " of "
-                        + settings.plan().layers(),
+                    results.counted().distribution().selected().size() + " of " + plan.layers(),
                     "layers " + results.counted().plan().addLayer()),
                 new KeyFigures.Figure(
                     "Time", Numbers.fixed(results.seconds(), 0) + " s", "all of it"))));
@@ -93,7 +91,7 @@ record DemoReport(DemoSettings settings, DemoResults results) {
 
   private List<Block> seeing() {
     List<Block> blocks = new ArrayList<>();
-    int pictures = settings.plan().sizes().testPictures();
+    int pictures = plan.sizes().testPictures();
     blocks.add(
         new Paragraph(
             "%d pictures of things that no training picture shows at that place, four questions each, one word to answer. Chance is what always giving the most frequent answer reaches."

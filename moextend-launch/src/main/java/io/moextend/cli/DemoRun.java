@@ -7,6 +7,7 @@ import io.moextend.backend.Backends;
 import io.moextend.config.ConfigException;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.demo.DemoData;
+import io.moextend.demo.DemoTokenizer;
 import io.moextend.train.RandomModel;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -19,10 +20,13 @@ import java.util.stream.Stream;
 /** The demo: makes the world and the blank models, runs the chain, writes the report. */
 final class DemoRun {
   private final DemoSettings settings;
+  private final DemoPlan plan;
   private final PrintStream out;
 
-  DemoRun(DemoSettings settings, PrintStream out) {
+  DemoRun(DemoSettings settings, DemoPlan plan, PrintStream out) {
+    settings.requireSharable(plan.stages());
     this.settings = settings;
+    this.plan = plan;
     this.out = out;
   }
 
@@ -38,15 +42,16 @@ final class DemoRun {
     DemoData world =
         diary.part(
             "drawing the world",
-            () -> DemoData.write(folder, settings.seed(), settings.plan().sizes()));
+            () ->
+                DemoData.write(folder, settings.seed(), plan.sizes(), DemoTokenizer.INSTRUCTIONS));
     DType dtype = settings.dtype().dtype();
     try (Backend backend =
         Backends.open(
             settings.backend(), new BackendProvider.Options(settings.threads(), 0), dtype)) {
       diary.note("computing on %s (%s), %s", backend.name(), backend.device(), dtype);
       diary.part("random model and tower", () -> blank(backend, world));
-      DemoResults results = new DemoChain(settings, world, backend, diary, out).run();
-      new DemoReport(settings, results).write(report());
+      DemoResults results = new DemoChain(settings, plan, world, backend, diary, out).run();
+      new DemoReport(settings, plan, results).write(report());
       return results;
     }
   }
@@ -74,12 +79,8 @@ final class DemoRun {
   /** Models that know nothing: one of language, one of pictures. */
   private Path blank(Backend backend, DemoData world) {
     Path language = settings.output().resolve(DemoChain.BLANK);
-    random(backend, settings.plan().languageModel(), world.tokenizer(), language);
-    random(
-        backend,
-        settings.plan().tower(),
-        preprocessing(),
-        settings.output().resolve(DemoChain.TOWER));
+    random(backend, plan.languageModel(), world.tokenizer(), language);
+    random(backend, plan.tower(), preprocessing(), settings.output().resolve(DemoChain.TOWER));
     return language;
   }
 

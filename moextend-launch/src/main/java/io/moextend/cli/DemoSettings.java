@@ -3,6 +3,7 @@ package io.moextend.cli;
 import io.moextend.config.ConfigException;
 import io.moextend.train.TrainingSection.ComputeType;
 import java.nio.file.Path;
+import java.util.List;
 
 /**
  * What the demo was told.
@@ -13,18 +14,18 @@ import java.nio.file.Path;
  * @param ranks processes that share each training stage; 1 = the demo's own
  */
 record DemoSettings(
-    Path output,
-    String backend,
-    ComputeType dtype,
-    int threads,
-    long seed,
-    DemoPlan plan,
-    int ranks) {
+    Path output, String backend, ComputeType dtype, int threads, long seed, int ranks) {
   DemoSettings {
     if (ranks < 1) {
       throw new ConfigException("--nproc-per-node", ranks, "must be at least 1");
     }
-    for (DemoPlan.Steps steps : plan.stages()) {
+  }
+
+  /**
+   * @throws ConfigException where the ranks cannot share a stage's batches evenly
+   */
+  void requireSharable(List<DemoPlan.Steps> stages) {
+    for (DemoPlan.Steps steps : stages) {
       if (steps.batch() % ranks != 0) {
         throw new ConfigException(
             "--nproc-per-node",

@@ -36,15 +36,17 @@ class DemoRanksTest {
   static void runTheQuickDemo() throws IOException {
     var heard = new ByteArrayOutputStream();
     var run =
-        new DemoRun(settings("quick", RANKS), new PrintStream(heard, true, StandardCharsets.UTF_8));
+        new DemoRun(
+            settings("quick", RANKS),
+            DemoPlan.quick(),
+            new PrintStream(heard, true, StandardCharsets.UTF_8));
     results = run.run();
     said = heard.toString(StandardCharsets.UTF_8);
     report = Files.readString(run.report());
   }
 
   private static DemoSettings settings(String name, int ranks) {
-    return new DemoSettings(
-        folder.resolve(name), "cpu", ComputeType.F32, RANKS, 42, DemoPlan.quick(), ranks);
+    return new DemoSettings(folder.resolve(name), "cpu", ComputeType.F32, RANKS, 42, ranks);
   }
 
   @Test
@@ -119,7 +121,7 @@ class DemoRanksTest {
 
   @Test
   void ranksThatCannotShareTheSamplesOfAStepAreRefused() {
-    assertThatThrownBy(() -> settings("three", 3))
+    assertThatThrownBy(() -> settings("three", 3).requireSharable(DemoPlan.quick().stages()))
         .isInstanceOf(ConfigException.class)
         .hasMessageContaining("--nproc-per-node=3")
         .hasMessageContaining("16 samples");

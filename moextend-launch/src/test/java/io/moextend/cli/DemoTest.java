@@ -37,14 +37,16 @@ class DemoTest {
   static void runTheQuickDemo() throws IOException {
     var heard = new ByteArrayOutputStream();
     var settings = settings("quick", ComputeType.F32);
-    var run = new DemoRun(settings, new PrintStream(heard, true, StandardCharsets.UTF_8));
+    var run =
+        new DemoRun(
+            settings, DemoPlan.quick(), new PrintStream(heard, true, StandardCharsets.UTF_8));
     results = run.run();
     said = heard.toString(StandardCharsets.UTF_8);
     report = Files.readString(run.report());
   }
 
   private static DemoSettings settings(String name, ComputeType dtype) {
-    return new DemoSettings(folder.resolve(name), "cpu", dtype, THREADS, 42, DemoPlan.quick(), 1);
+    return new DemoSettings(folder.resolve(name), "cpu", dtype, THREADS, 42, 1);
   }
 
   @Test
@@ -154,7 +156,7 @@ class DemoTest {
     try (Backend backend = Backends.open("cpu", options, ComputeType.F32.dtype())) {
       RandomModel.write(
           backend,
-          settings.plan().languageModel(),
+          DemoPlan.quick().languageModel(),
           ComputeType.F32.dtype(),
           settings.seed(),
           List.of(data.tokenizer()),

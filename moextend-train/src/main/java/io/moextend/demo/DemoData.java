@@ -93,14 +93,14 @@ public record DemoData(Path root) {
   }
 
   /** Makes the world of this seed and writes it; the same seed and sizes give the same data. */
-  public static DemoData write(Path root, long seed, Sizes sizes) {
+  public static DemoData write(Path root, long seed, Sizes sizes, DemoTokenizer tokenizer) {
     ShapeWorld world = new ShapeWorld(seed);
     DemoData data = new DemoData(root);
     try {
       Files.createDirectories(root.resolve("images"));
       Files.createDirectories(root.resolve("text"));
       Files.createDirectories(data.tokenizer());
-      DemoTokenizer.write(data.tokenizer());
+      tokenizer.write(data.tokenizer());
       data.writeText(world.text(sizes.statements(), sizes.dialogues(), sizes.heldOutShare()));
       data.writePictures(
           world.trainPictures(sizes.trainPictures()),

@@ -9,27 +9,41 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /**
  * A tokenizer that knows each word of the world as one token, written as tokenizer.json and
- * tokenizer_config.json of the Hugging Face tokenizers library.
+ * tokenizer_config.json of the Hugging Face tokenizers library. One for each way the demos write a
+ * conversation.
  *
  * <p>Text is put in lower case and split into words and signs, so "What colour is it?" and "what
  * colour is it ?" are the same tokens; decoding gives the second. The ids do not depend on any
- * seed: 0 unknown, 1 start, 2 end, 3 and 4 the marks of an instruction, then the words, and last
- * the three marks of a picture.
+ * seed: 0 unknown, 1 start, 2 end, then other marks, the words, and the marks of a picture.
  */
-public final class DemoTokenizer {
+public enum DemoTokenizer {
+  /** MoExtend's: marks of an instruction before the words, the three marks of a picture last. */
+  INSTRUCTIONS(
+      List.of("<unk>", "<s>", "</s>", "[INST]", "[/INST]"),
+      "",
+      List.of("<image>", "</image>", "<imgpad>")),
+  /** MoIIE's: the words of its template; a picture has no marks. */
+  CONVERSATIONS(
+      List.of("<unk>", "<s>", "<|endoftext|>"),
+      """
+      : , ' s
+      chat between curious user artificial intelligence assistant gives helpful detailed polite
+      answers to questions
+      """,
+      List.of());
+
   public static final int UNKNOWN = 0;
   public static final int START = 1;
   public static final int END = 2;
 
-  private static final List<String> MARKS = List.of("<unk>", "<s>", "</s>", "[INST]", "[/INST]");
-  private static final List<String> PICTURE_MARKS = List.of("<image>", "</image>", "<imgpad>");
-
-  private static final List<String> WORDS =
-      List.of(
-          """
+  private static final class Words {
+    static final List<String> OF_THE_WORLD =
+        List.of(
+            """
           . ? !
           red green blue yellow white purple dark
           circle square triangle cross
@@ -48,37 +62,54 @@ public final class DemoTokenizer {
           meow woof moo quack baa hoot croak roar buzz hiss
           hello talk about shapes model world
           """
-              .strip()
-              .split("\\s+"));
+                .strip()
+                .split("\\s+"));
+  }
 
-  private DemoTokenizer() {}
+  private final List<String> marks;
+  private final List<String> tokens;
+  private final int imageId;
+
+  DemoTokenizer(List<String> marks, String words, List<String> pictureMarks) {
+    this.marks = Stream.concat(marks.stream(), pictureMarks.stream()).toList();
+    var all = new ArrayList<>(marks);
+    all.addAll(Words.OF_THE_WORLD);
+    words.lines().flatMap(line -> Stream.of(line.split(" "))).forEach(all::add);
+    this.imageId = all.size();
+    all.addAll(pictureMarks);
+    this.tokens = List.copyOf(all);
+  }
 
   /** All tokens in the order of their ids. */
-  public static List<String> tokens() {
-    List<String> tokens = new ArrayList<>(MARKS);
-    tokens.addAll(WORDS);
-    tokens.addAll(PICTURE_MARKS);
-    return List.copyOf(tokens);
+  public List<String> tokens() {
+    return tokens;
   }
 
   /** Rows that a model's embedding needs. */
-  public static int vocabularySize() {
-    return MARKS.size() + WORDS.size() + PICTURE_MARKS.size();
+  public int vocabularySize() {
+    return tokens.size();
   }
 
-  /** Id of {@code <image>}; {@code </image>} and {@code <imgpad>} follow. */
-  public static int imageId() {
-    return MARKS.size() + WORDS.size();
+  /**
+   * Id of {@code <image>}; {@code </image>} and {@code <imgpad>} follow.
+   *
+   * @throws IllegalStateException where a picture has no marks
+   */
+  public int imageId() {
+    if (imageId == tokens.size()) {
+      throw new IllegalStateException(this + " has no marks of a picture");
+    }
+    return imageId;
   }
 
   /** Writes tokenizer.json and tokenizer_config.json into a folder that exists. */
-  public static void write(Path folder) throws IOException {
+  public void write(Path folder) throws IOException {
     JsonMapper json = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
     Files.write(folder.resolve("tokenizer.json"), json.writeValueAsBytes(definition()));
     Files.write(folder.resolve("tokenizer_config.json"), json.writeValueAsBytes(settings()));
   }
 
-  private static Map<String, Object> definition() {
+  private Map<String, Object> definition() {
     Map<String, Object> root = new LinkedHashMap<>();
     root.put("version", "1.0");
     root.put("truncation", null);
@@ -91,22 +122,20 @@ public final class DemoTokenizer {
     Map<String, Object> model = new LinkedHashMap<>();
     model.put("type", "WordLevel");
     Map<String, Integer> vocabulary = new LinkedHashMap<>();
-    List<String> tokens = tokens();
     for (int id = 0; id < tokens.size(); id++) {
       vocabulary.put(tokens.get(id), id);
     }
     model.put("vocab", vocabulary);
-    model.put("unk_token", MARKS.get(UNKNOWN));
+    model.put("unk_token", tokens.get(UNKNOWN));
     root.put("model", model);
     return root;
   }
 
-  private static List<Map<String, Object>> addedTokens() {
+  private List<Map<String, Object>> addedTokens() {
     List<Map<String, Object>> added = new ArrayList<>();
-    List<String> tokens = tokens();
     for (int id = 0; id < tokens.size(); id++) {
       String content = tokens.get(id);
-      if (MARKS.contains(content) || PICTURE_MARKS.contains(content)) {
+      if (marks.contains(content)) {
         Map<String, Object> token = new LinkedHashMap<>();
         token.put("id", id);
         token.put("content", content);
@@ -123,8 +152,8 @@ public final class DemoTokenizer {
   }
 
   /** Encoding with special tokens puts the start in front, never an end behind. */
-  private static Map<String, Object> startFirst() {
-    String start = MARKS.get(START);
+  private Map<String, Object> startFirst() {
+    String start = tokens.get(START);
     Map<String, Object> processor = new LinkedHashMap<>();
     processor.put("type", "TemplateProcessing");
     processor.put("single", List.of(special(start, 0), sequence("A", 0)));
@@ -152,15 +181,15 @@ public final class DemoTokenizer {
     return map;
   }
 
-  private static Map<String, Object> settings() {
+  private Map<String, Object> settings() {
     Map<String, Object> root = new LinkedHashMap<>();
     root.put("tokenizer_class", "PreTrainedTokenizerFast");
     root.put("add_bos_token", true);
     root.put("add_eos_token", false);
-    root.put("bos_token", MARKS.get(START));
-    root.put("eos_token", MARKS.get(END));
-    root.put("unk_token", MARKS.get(UNKNOWN));
-    root.put("pad_token", MARKS.get(END));
+    root.put("bos_token", tokens.get(START));
+    root.put("eos_token", tokens.get(END));
+    root.put("unk_token", tokens.get(UNKNOWN));
+    root.put("pad_token", tokens.get(END));
     root.put("legacy", false);
     root.put("clean_up_tokenization_spaces", false);
     root.put("model_max_length", 2048);

@@ -41,7 +41,7 @@ class DemoDataTest {
 
   @BeforeAll
   static void writeTheWorld() throws IOException {
-    data = DemoData.write(folder.resolve("a"), SEED, SIZES);
+    data = DemoData.write(folder.resolve("a"), SEED, SIZES, DemoTokenizer.INSTRUCTIONS);
     tokenizer =
         HuggingFaceTokenizer.builder()
             .optTokenizerPath(data.tokenizer().resolve("tokenizer.json"))
@@ -67,9 +67,9 @@ class DemoDataTest {
       }
       assertThat(tokenizer.decode(ids, false)).isEqualTo(line);
     }
-    List<String> tokens = DemoTokenizer.tokens();
+    List<String> tokens = DemoTokenizer.INSTRUCTIONS.tokens();
     List<String> never = new ArrayList<>();
-    for (int id = DemoTokenizer.END + 1; id < DemoTokenizer.imageId(); id++) {
+    for (int id = DemoTokenizer.END + 1; id < DemoTokenizer.INSTRUCTIONS.imageId(); id++) {
       if (!used.contains((long) id)) {
         never.add(tokens.get(id));
       }
@@ -79,8 +79,8 @@ class DemoDataTest {
 
   @Test
   void theVocabularyIsSmallAndEachTokenHasItsId() {
-    List<String> tokens = DemoTokenizer.tokens();
-    assertThat(tokens).doesNotHaveDuplicates().hasSize(DemoTokenizer.vocabularySize());
+    List<String> tokens = DemoTokenizer.INSTRUCTIONS.tokens();
+    assertThat(tokens).doesNotHaveDuplicates().hasSize(DemoTokenizer.INSTRUCTIONS.vocabularySize());
     assertThat(tokens.size()).isBetween(120, 200);
     for (int id = 0; id < tokens.size(); id++) {
       assertThat(tokenizer.encode(tokens.get(id)).getIds()).containsExactly(id);
@@ -95,7 +95,9 @@ class DemoDataTest {
     assertThat(spaced[6]).isEqualTo(4);
     assertThat(ids("<image><imgpad></image>"))
         .containsExactly(
-            DemoTokenizer.imageId(), DemoTokenizer.imageId() + 2, DemoTokenizer.imageId() + 1);
+            DemoTokenizer.INSTRUCTIONS.imageId(),
+            DemoTokenizer.INSTRUCTIONS.imageId() + 2,
+            DemoTokenizer.INSTRUCTIONS.imageId() + 1);
     assertThat(ids("zebra")).containsExactly(DemoTokenizer.UNKNOWN);
   }
 
@@ -163,7 +165,8 @@ class DemoDataTest {
   void theEncoderTakesEverySampleAndLearnsTheAnswersAlone() {
     try (Tokenizer own = Tokenizer.open(data.tokenizer().resolve("tokenizer.json"))) {
       ImageTokens images =
-          new ImageTokens(own, DemoTokenizer.imageId(), PATCHES, ImageTokens.SlotContent.PADS);
+          new ImageTokens(
+              own, DemoTokenizer.INSTRUCTIONS.imageId(), PATCHES, ImageTokens.SlotContent.PADS);
       Encoder encoder = new Encoder(images, ChatTemplate.INSTRUCT, 128, OverLength.REJECT);
       ImageRoot root = new ImageRoot(data.root());
       for (Path file :
@@ -200,7 +203,7 @@ class DemoDataTest {
 
   @Test
   void theSameSeedWritesTheSameFiles() throws IOException {
-    DemoData again = DemoData.write(folder.resolve("b"), SEED, SIZES);
+    DemoData again = DemoData.write(folder.resolve("b"), SEED, SIZES, DemoTokenizer.INSTRUCTIONS);
     List<Path> files;
     try (Stream<Path> walk = Files.walk(data.root())) {
       files = walk.filter(Files::isRegularFile).toList();
@@ -209,7 +212,8 @@ class DemoDataTest {
     for (Path file : files) {
       assertThat(again.root().resolve(data.root().relativize(file))).hasSameBinaryContentAs(file);
     }
-    DemoData other = DemoData.write(folder.resolve("c"), SEED + 1, SIZES);
+    DemoData other =
+        DemoData.write(folder.resolve("c"), SEED + 1, SIZES, DemoTokenizer.INSTRUCTIONS);
     assertThat(Files.mismatch(other.trainText(), data.trainText())).isNotNegative();
     assertThat(
             Files.mismatch(

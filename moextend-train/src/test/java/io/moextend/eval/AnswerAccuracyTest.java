@@ -131,7 +131,7 @@ class AnswerAccuracyTest {
 
     @SuppressWarnings("MustBeClosedChecker") // closed by close()
     Opened(double range) throws IOException {
-      DemoTokenizer.write(folder);
+      DemoTokenizer.INSTRUCTIONS.write(folder);
       tokenizer = Tokenizer.open(folder);
       Path samples = folder.resolve("samples.json");
       Files.writeString(samples, SAMPLES);
@@ -155,7 +155,8 @@ class AnswerAccuracyTest {
       RandomModel.write(backend, HuggingFaceConfig.of(config), DType.F32, 7, List.of(), weights);
       model = OpenModel.of(CheckpointFolder.open(weights), config, backend, DType.F32, Set.of(), 0);
       var tokens =
-          new ImageTokens(tokenizer, DemoTokenizer.imageId(), 1, ImageTokens.SlotContent.PADS);
+          new ImageTokens(
+              tokenizer, DemoTokenizer.INSTRUCTIONS.imageId(), 1, ImageTokens.SlotContent.PADS);
       set =
           TrainingSet.of(
               List.of(file),
