@@ -6,6 +6,7 @@ import io.moextend.checkpoint.Fingerprint;
 import io.moextend.checkpoint.FrozenProof;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.cli.DemoExamination.Marks;
+import io.moextend.cli.DemoStages.Lesson;
 import io.moextend.cli.DemoStages.Trained;
 import io.moextend.demo.DemoData;
 import io.moextend.stage.ExtensionPlan;
@@ -19,9 +20,6 @@ import org.jspecify.annotations.Nullable;
 
 /** Every stage in its order, and each model asked when it is made. */
 final class DemoChain {
-  static final String BLANK = "blank";
-  static final String TOWER = "tower";
-
   // models, by the names they have in the report
   static final String PRETRAINED = "pretrained";
   static final String ALIGNED = "aligned";
@@ -63,13 +61,16 @@ final class DemoChain {
     Trained pretrained = pretrained();
     Trained aligned = aligned(pretrained.model());
     Trained routed =
-        train("extension", Stage.EXTENSION, aligned.model(), null, talk, plan.extension());
+        train(
+            new Lesson(
+                "extension", Stage.EXTENSION, aligned.model(), null, talk, plan.extension()));
     examine(ROUTED, routed.model(), null);
     Grown grown = grown(aligned.model(), routed.model());
     Trained finetuned =
-        train("finetune", Stage.FINETUNE, grown.model(), null, talk, plan.finetune());
+        train(new Lesson("finetune", Stage.FINETUNE, grown.model(), null, talk, plan.finetune()));
     examine(EXTENDED, finetuned.model(), null);
-    Trained full = train("full", Stage.FULL, aligned.model(), null, talk, plan.finetune());
+    Trained full =
+        train(new Lesson("full", Stage.FULL, aligned.model(), null, talk, plan.finetune()));
     examine(FULL, full.model(), null);
     DemoResults.Frozen frozen =
         diary.part("frozen proof", () -> frozen(finetuned, pretrained.model()));
@@ -87,17 +88,21 @@ final class DemoChain {
 
   private Trained pretrained() {
     List<Path> texts = List.of(world.trainDialogues(), world.trainStatements());
-    Path blank = settings.output().resolve(BLANK);
-    Trained made = train("pretrain-text", Stage.PRETRAIN_TEXT, blank, null, texts, plan.pretrain());
-    examine(PRETRAINED, made.model(), settings.output().resolve(TOWER));
+    Path blank = DemoGround.blank(settings.output());
+    Trained made =
+        train(
+            new Lesson("pretrain-text", Stage.PRETRAIN_TEXT, blank, null, texts, plan.pretrain()));
+    examine(PRETRAINED, made.model(), DemoGround.tower(settings.output()));
     return made;
   }
 
   private Trained aligned(Path pretrained) {
-    Path tower = settings.output().resolve(TOWER);
+    Path tower = DemoGround.tower(settings.output());
     List<Path> captions = List.of(world.alignment());
     Trained made =
-        train("alignment", Stage.ALIGNMENT, pretrained, tower, captions, plan.alignment());
+        train(
+            new Lesson(
+                "alignment", Stage.ALIGNMENT, pretrained, tower, captions, plan.alignment()));
     examine(ALIGNED, made.model(), null);
     return made;
   }
@@ -132,14 +137,8 @@ final class DemoChain {
     }
   }
 
-  private Trained train(
-      String name,
-      Stage stage,
-      Path base,
-      @Nullable Path tower,
-      List<Path> files,
-      DemoPlan.Steps steps) {
-    Trained made = diary.part(name, () -> stages.train(name, stage, base, tower, files, steps));
+  private Trained train(Lesson lesson) {
+    Trained made = diary.part(lesson.name(), () -> stages.train(lesson));
     trained.add(made);
     return made;
   }

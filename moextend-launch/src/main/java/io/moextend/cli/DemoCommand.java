@@ -1,8 +1,10 @@
 package io.moextend.cli;
 
+import io.moextend.cli.DemoStages.Trained;
 import io.moextend.config.ConfigException;
 import io.moextend.train.TrainingSection.ComputeType;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
@@ -18,7 +20,11 @@ import picocli.CommandLine.Option;
       "by alignment, extension, new experts and finetuning, and the same model by plain full finetuning, and measures all of it:",
       "OUT/report.html. Takes a few minutes on two cores; needs no network."
     },
-    footer = {"", "Example:  moextend demo --output runs/demo"})
+    footer = {
+      "",
+      "Examples:  moextend demo --output runs/demo",
+      "           moextend demo --system moiie --output runs/moiie"
+    })
 final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--output",
@@ -48,14 +54,56 @@ final class DemoCommand implements Callable<Integer> {
           "Processes that share each training stage; the samples of a step stay the same (default: ${DEFAULT-VALUE}).")
   private int ranks = 1;
 
+  /** What is shown. */
+  enum ShownSystem {
+    MOEXTEND,
+    MOIIE;
+
+    @Override
+    public String toString() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  @Option(
+      names = "--system",
+      defaultValue = "moextend",
+      description =
+          "moextend, or moiie: a dense model and the vanilla, modality and MoIIE mixtures grown from it, with equal budgets (default: ${DEFAULT-VALUE}).")
+  private ShownSystem system = ShownSystem.MOEXTEND;
+
   @Override
   public Integer call() {
+    var settings =
+        new DemoSettings(output, backend.backend(), type(), backend.threads(), seed, ranks);
+    switch (system) {
+      case MOEXTEND -> moExtend(settings);
+      case MOIIE -> moiie(settings);
+    }
+    return 0;
+  }
+
+  private void moiie(DemoSettings settings) {
+    MoiieDemoPlan plan = quick ? MoiieDemoPlan.quick() : MoiieDemoPlan.usual();
+    var demo = new MoiieDemo(settings, plan, System.out);
+    MoiieDemoResults results = demo.run();
+    System.out.println();
+    for (MoiieDemoResults.Rival rival : results.rivals()) {
+      System.out.printf(
+          Locale.ROOT,
+          "%-14s picture questions %.1f %%, text questions %.1f %%, %,d parameters, %,d of them for a token%n",
+          rival.name(),
+          100 * rival.marks().pictureAccuracy(),
+          100 * rival.marks().textAccuracy(),
+          rival.parameters().all(),
+          rival.parameters().activated());
+    }
+    closing(results.stages(), results.seconds(), demo.report());
+  }
+
+  private void moExtend(DemoSettings settings) {
     DemoPlan plan = quick ? DemoPlan.quick() : DemoPlan.usual();
-    var run =
-        new DemoRun(
-            new DemoSettings(output, backend.backend(), type(), backend.threads(), seed, ranks),
-            plan,
-            System.out);
+    var run = new DemoRun(settings, plan, System.out);
     DemoResults results = run.run();
     System.out.printf(
         Locale.ROOT,
@@ -64,11 +112,14 @@ final class DemoCommand implements Callable<Integer> {
         100 * results.marks(DemoChain.EXTENDED).pictureAccuracy(),
         results.drift(DemoChain.EXTENDED),
         results.drift(DemoChain.FULL));
+    closing(results.stages(), results.seconds(), run.report());
+  }
+
+  private void closing(List<Trained> stages, double seconds, Path report) {
     if (ranks > 1) {
-      new DemoRanks(ranks, results.stages()).lines().forEach(System.out::println);
+      new DemoRanks(ranks, stages).lines().forEach(System.out::println);
     }
-    System.out.printf(Locale.ROOT, "%.0f s; report: %s%n", results.seconds(), run.report());
-    return 0;
+    System.out.printf(Locale.ROOT, "%.0f s; report: %s%n", seconds, report);
   }
 
   private ComputeType type() {

@@ -10,7 +10,6 @@ import io.moextend.report.Block;
 import io.moextend.report.Details;
 import io.moextend.report.Numbers;
 import io.moextend.report.Paragraph;
-import io.moextend.report.RanksReport;
 import io.moextend.report.Section;
 import io.moextend.report.Table;
 import io.moextend.report.TrainingReport;
@@ -21,16 +20,6 @@ import java.util.List;
 
 /** How the demo's stages went: losses, proof, time and memory, settings. */
 record DemoCourse(DemoSettings settings, DemoPlan plan, DemoResults results) {
-  private static final double MEGABYTE = 1e6;
-
-  Section losses() {
-    List<Block> charts = new ArrayList<>();
-    for (Trained stage : results.stages()) {
-      charts.add(TrainingReport.loss("Loss: " + stage.name(), stage.history()));
-    }
-    return new Section("Loss curves", charts);
-  }
-
   Section proof() {
     DemoResults.Frozen frozen = results.frozen();
     InitReceipt receipt = results.receipt();
@@ -72,57 +61,10 @@ record DemoCourse(DemoSettings settings, DemoPlan plan, DemoResults results) {
     return new Section("Frozen proof", blocks);
   }
 
-  Section cost() {
-    List<Block> blocks = new ArrayList<>(List.of(training()));
-    if (settings.ranks() > 1) {
-      blocks.add(new DemoRanks(settings.ranks(), results.stages()).table());
-      blocks.add(
-          new Paragraph(
-              "A step's loss is the mean over the ranks' batches: as in one process that takes as many batches"
-                  + " of that size for a step, not as in one that takes all samples at once. "
-                  + RanksReport.HAND_OVER));
-    }
-    List<List<String>> parts =
-        results.parts().stream()
-            .map(p -> List.of(p.name(), Numbers.fixed(p.seconds(), 1)))
-            .toList();
-    blocks.add(
-        new Table(
-            "Every part",
-            List.of(Table.Column.words("Part"), Table.Column.numbers("Seconds")),
-            parts));
-    return new Section("Time and memory", blocks);
-  }
-
-  private Table training() {
-    List<List<String>> stages = new ArrayList<>();
-    for (Trained stage : results.stages()) {
-      stages.add(
-          List.of(
-              stage.name(),
-              Integer.toString(stage.steps().count()),
-              Numbers.fixed(stage.seconds(), 1),
-              Numbers.compact(stage.history().median("tokens_per_s").orElse(0)),
-              Numbers.fixed(stage.peakBytes() / MEGABYTE, 1)));
-    }
-    return new Table(
-        "Training",
-        List.of(
-            Table.Column.words("Stage"),
-            Table.Column.numbers("Steps"),
-            Table.Column.numbers("Seconds"),
-            Table.Column.numbers("Tokens per second"),
-            Table.Column.numbers(
-                settings.ranks() > 1
-                    ? "Largest peak of a rank's arrays, MB"
-                    : "Peak of arrays, MB")),
-        stages);
-  }
-
   Section settingsTable() {
     var all = new LinkedHashMap<String, String>();
     DecoderConfig model = plan.languageModel().decoder();
-    TowerConfig tower = plan.tower().tower();
+    TowerConfig tower = DemoTower.config(DemoPlan.TOWER_LAYERS).tower();
     all.put("language model", shape(model));
     all.put(
         "vision tower",

@@ -2,6 +2,7 @@ package io.moextend.cli;
 
 import io.moextend.backend.Backend;
 import io.moextend.backend.LossKernels.BalanceForm;
+import io.moextend.data.Batch;
 import io.moextend.demo.DemoData;
 import io.moextend.eval.AnswerAccuracy;
 import io.moextend.eval.AnswerAccuracy.Answer;
@@ -17,6 +18,7 @@ import io.moextend.train.TrainConfig;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /** Asks a model about pictures and texts it was not trained on. */
@@ -96,11 +98,27 @@ final class DemoExamination {
     }
   }
 
+  /**
+   * Hands over the questions about unseen pictures, as the model is asked them.
+   *
+   * @param model a whole model's folder
+   */
+  <T> T withPictures(Path model, Function<List<Batch>, T> use) {
+    var section = new ModelSection(model, null, null, null);
+    try (Tokenizer tokenizer = ModelFiles.tokenizer(section);
+        RunData pictures =
+            open(
+                section,
+                ModelFiles.of(section, tokenizer, settings.seed()),
+                tokenizer,
+                data.test())) {
+      return use.apply(pictures.training().batches(ROWS));
+    }
+  }
+
   private RunData open(
       ModelSection section, ModelFiles files, Tokenizer tokenizer, Path... samples) {
-    var none = new DemoPlan.Steps(1, ROWS, 1);
-    TrainConfig config =
-        stages.config(section, List.of(samples), none, settings.output().resolve("none"));
+    TrainConfig config = stages.asking(section, List.of(samples), ROWS);
     return RunData.open(config, files, tokenizer, _ -> {});
   }
 }

@@ -1,14 +1,10 @@
 package io.moextend.cli;
 
-import io.moextend.backend.Activation;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.config.HuggingFaceConfig;
-import io.moextend.config.TowerConfig;
-import io.moextend.config.TowerFamily;
 import io.moextend.demo.DemoData;
 import io.moextend.demo.DemoTokenizer;
-import io.moextend.demo.ScenePicture;
 import java.util.List;
 import java.util.TreeSet;
 
@@ -35,8 +31,9 @@ record DemoPlan(
    */
   record Steps(int count, int batch, double learningRate) {}
 
+  static final int TOWER_LAYERS = 1;
+
   private static final int HEAD = 32;
-  private static final int TOWER = 256;
   private static final int EXPERTS = 8;
   private static final int CHOSEN = 2;
   private static final int ROUND = 16; // vocabulary rows come in multiples of it
@@ -89,48 +86,5 @@ record DemoPlan(
             new FeedForwardConfig.Experts(hidden, EXPERTS, CHOSEN, new TreeSet<>(), 0.01),
             new DecoderConfig.SpecialTokens(DemoTokenizer.START, DemoTokenizer.END, null),
             null));
-  }
-
-  /**
-   * The tower's preprocessor_config.json: the pictures' dark background becomes 0, so that a random
-   * tower's patches differ by what stands on them and by their place.
-   */
-  static String preprocessing() {
-    return """
-        {
-          "image_processor_type": "CLIPImageProcessor",
-          "do_resize": true,
-          "size": {"shortest_edge": 48},
-          "resample": 3,
-          "do_center_crop": true,
-          "crop_size": {"height": 48, "width": 48},
-          "do_rescale": true,
-          "rescale_factor": 0.00392156862745098,
-          "do_normalize": true,
-          "image_mean": [0.18, 0.18, 0.18],
-          "image_std": [1.0, 1.0, 1.0],
-          "do_convert_rgb": true
-        }
-        """;
-  }
-
-  /**
-   * A tower that was never trained: a random projection of patches and their neighbourhood. Its
-   * weights start larger than usual, or its layer would add next to nothing to the pixels.
-   */
-  HuggingFaceConfig tower() {
-    return HuggingFaceConfig.of(
-        new TowerConfig(
-            new TowerFamily.Clip(),
-            TOWER,
-            2 * TOWER,
-            1,
-            4,
-            3,
-            ScenePicture.PIXELS,
-            8,
-            Activation.QUICK_GELU,
-            1e-5,
-            0.05));
   }
 }

@@ -34,13 +34,14 @@ record DemoReport(DemoSettings settings, DemoPlan plan, DemoResults results) {
     sections.add(new Section("Seeing", seeing()));
     sections.add(new Section("Language", language()));
     var course = new DemoCourse(settings, plan, results);
-    sections.add(course.losses());
+    var cost = new DemoCost(settings.ranks(), results.stages(), results.parts());
+    sections.add(cost.losses());
     DemoExtension.Counted counted = results.counted();
     sections.addAll(
         ExpertDistributionReport.sections(
             counted.before(), counted.after(), counted.distribution(), counted.source()));
     sections.add(course.proof());
-    sections.add(course.cost());
+    sections.add(cost.cost());
     sections.add(course.settingsTable());
     new HtmlReport("MoExtend demo: a language model learns to see", lead(), sections).write(file);
   }

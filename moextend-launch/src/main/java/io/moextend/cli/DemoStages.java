@@ -64,20 +64,46 @@ final class DemoStages {
   }
 
   /**
+   * What one stage is told.
+   *
+   * @param name of its folder, and in the report
    * @param tower of a base that has none; null where it holds its own, or needs none
+   * @param template how its samples are written; {@link Talk#AUTO} as the model's kind is
    */
-  Trained train(
+  record Lesson(
       String name,
       Stage stage,
       Path base,
       @Nullable Path tower,
       List<Path> files,
+      String template,
       DemoPlan.Steps steps) {
+    Lesson {
+      files = List.copyOf(files);
+    }
+
+    /** In the way its model's kind is spoken to. */
+    Lesson(
+        String name,
+        Stage stage,
+        Path base,
+        @Nullable Path tower,
+        List<Path> files,
+        DemoPlan.Steps steps) {
+      this(name, stage, base, tower, files, Talk.AUTO, steps);
+    }
+  }
+
+  Trained train(Lesson lesson) {
     long start = System.nanoTime();
+    String name = lesson.name();
+    Stage stage = lesson.stage();
+    DemoPlan.Steps steps = lesson.steps();
     Path folder = settings.output().resolve(name);
     int each = steps.batch() / settings.ranks();
     var own = new DemoPlan.Steps(steps.count(), each, steps.learningRate());
-    TrainConfig config = config(new ModelSection(base, null, tower, null), files, own, folder);
+    var model = new ModelSection(lesson.base(), null, lesson.tower(), null);
+    TrainConfig config = config(model, data(lesson.files(), lesson.template()), own, folder);
     if (settings.ranks() > 1) {
       new StageRanks(settings.output(), settings.ranks(), out).train(name, stage, config);
     } else {
@@ -94,15 +120,20 @@ final class DemoStages {
         MetricsHistory.read(folder.resolve(MetricsLog.FILE)));
   }
 
+  /** How files are opened to be asked about. */
+  TrainConfig asking(ModelSection model, List<Path> files, int rows) {
+    Path none = settings.output().resolve("none");
+    return config(model, data(files, Talk.AUTO), new DemoPlan.Steps(1, rows, 1), none);
+  }
+
   /**
-   * What a run over these files is told; also how files are opened to be asked about.
-   *
    * @param steps whose samples are those of one rank
    */
-  TrainConfig config(ModelSection model, List<Path> files, DemoPlan.Steps steps, Path folder) {
+  private TrainConfig config(
+      ModelSection model, DataSection data, DemoPlan.Steps steps, Path folder) {
     return new TrainConfig(
         model,
-        data(files),
+        data,
         new OptimizerSection(
             steps.learningRate(),
             null,
@@ -136,7 +167,7 @@ final class DemoStages {
         Math.max(1, steps.count() / 5));
   }
 
-  private DataSection data(List<Path> files) {
+  private DataSection data(List<Path> files, String template) {
     return new DataSection(
         files,
         images,
@@ -151,7 +182,7 @@ final class DemoStages {
         settings.output().resolve("features"),
         false,
         1_000_000,
-        Talk.AUTO,
+        template,
         false);
   }
 }

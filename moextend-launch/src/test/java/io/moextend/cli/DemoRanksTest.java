@@ -104,12 +104,13 @@ class DemoRanksTest {
     assertThatThrownBy(
             () ->
                 stages.train(
-                    "pretrain-text",
-                    Stage.PRETRAIN_TEXT,
-                    missing,
-                    null,
-                    files,
-                    new DemoPlan.Steps(2, 16, 1e-3)))
+                    new DemoStages.Lesson(
+                        "pretrain-text",
+                        Stage.PRETRAIN_TEXT,
+                        missing,
+                        null,
+                        files,
+                        new DemoPlan.Steps(2, 16, 1e-3))))
         .isInstanceOfSatisfying(StageFailedException.class, e -> assertThat(e.code()).isEqualTo(2))
         .hasMessageContaining("stage pretrain-text ended with code 2")
         .hasMessageContaining(settings.output().resolve("pretrain-text/logs").toString());

@@ -169,12 +169,13 @@ class DemoTest {
             new PrintStream(new ByteArrayOutputStream(), true, StandardCharsets.UTF_8));
     return stages
         .train(
-            "pretrain-text",
-            Stage.PRETRAIN_TEXT,
-            blank,
-            null,
-            List.of(data.trainDialogues(), data.trainStatements()),
-            new DemoPlan.Steps(50, 16, 3e-3))
+            new DemoStages.Lesson(
+                "pretrain-text",
+                Stage.PRETRAIN_TEXT,
+                blank,
+                null,
+                List.of(data.trainDialogues(), data.trainStatements()),
+                new DemoPlan.Steps(50, 16, 3e-3)))
         .history()
         .series("loss", "loss")
         .points();

@@ -77,6 +77,13 @@ public record DemoData(Path root) {
     return root.resolve("instruct.json");
   }
 
+  /**
+   * {@link #instructions()}, and as many dialogues without a picture: what MoIIE's sft is made of.
+   */
+  public Path mixture() {
+    return root.resolve("mixture.json");
+  }
+
   /** Each question about each test picture alone; ids start with the question's word. */
   public Path test() {
     return root.resolve("test.json");
@@ -101,11 +108,11 @@ public record DemoData(Path root) {
       Files.createDirectories(root.resolve("text"));
       Files.createDirectories(data.tokenizer());
       tokenizer.write(data.tokenizer());
-      data.writeText(world.text(sizes.statements(), sizes.dialogues(), sizes.heldOutShare()));
-      data.writePictures(
-          world.trainPictures(sizes.trainPictures()),
-          world.testPictures(sizes.testPictures()),
-          seed);
+      TextCorpus text = world.text(sizes.statements(), sizes.dialogues(), sizes.heldOutShare());
+      PictureSet train = world.trainPictures(sizes.trainPictures());
+      data.writeText(text);
+      data.writePictures(train, world.testPictures(sizes.testPictures()), seed);
+      data.writeMixture(train, text, seed);
     } catch (IOException e) {
       throw new ConfigException(root + ": the demo's data cannot be written: " + e, e);
     }
@@ -134,6 +141,14 @@ public record DemoData(Path root) {
     Map<String, Double> chance = new LinkedHashMap<>();
     test.chance().forEach((question, share) -> chance.put(question.word(), share));
     writeJson(chance(), chance);
+  }
+
+  private void writeMixture(PictureSet train, TextCorpus text, long seed) throws IOException {
+    List<Object> pictures = withImages(train.conversations(seed));
+    List<Object> dialogues = dialogues("text-train", text.train());
+    List<Object> both = new ArrayList<>(pictures);
+    both.addAll(dialogues.subList(0, Math.min(pictures.size(), dialogues.size())));
+    writeJson(mixture(), both);
   }
 
   private static List<Object> withImages(List<ImageSample> samples) {

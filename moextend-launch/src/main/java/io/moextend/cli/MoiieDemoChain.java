@@ -1,0 +1,190 @@
+package io.moextend.cli;
+
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.SafetensorsWriter;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.cli.DemoExamination.Marks;
+import io.moextend.cli.DemoStages.Lesson;
+import io.moextend.cli.DemoStages.Trained;
+import io.moextend.cli.MoiieDemoResults.Rival;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.PublishedJson;
+import io.moextend.data.Talk;
+import io.moextend.demo.DemoData;
+import io.moextend.model.OpenModel;
+import io.moextend.stage.ActivatedParameters;
+import io.moextend.stage.RoutingCounter;
+import io.moextend.stage.RoutingStatistics;
+import io.moextend.stage.Stage;
+import io.moextend.stage.convert.LayerChoice;
+import io.moextend.stage.convert.Mixture;
+import io.moextend.stage.convert.SourceModel;
+import io.moextend.stage.convert.ToMixture;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalLong;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** Every stage in its order: text, projector, the mixtures, and each of the four its questions. */
+final class MoiieDemoChain {
+  // models, by the names they have in the report
+  static final String CONNECTED = "before sft";
+  static final String DENSE = "dense";
+  static final String VANILLA = "vanilla MoE";
+  static final String MODALITY = "modality MoE";
+  static final String MOIIE = "MoIIE";
+
+  private static final String TEXT_TEMPLATE = "phi3";
+  private static final String CAPTION_TEMPLATE = "plain";
+  private static final double BALANCE = 0.001;
+
+  private final DemoSettings settings;
+  private final MoiieDemoPlan plan;
+  private final DemoData world;
+  private final Backend backend;
+  private final DemoDiary diary;
+  private final DemoStages stages;
+  private final DemoExamination examination;
+
+  MoiieDemoChain(
+      DemoSettings settings,
+      MoiieDemoPlan plan,
+      DemoData world,
+      Backend backend,
+      DemoDiary diary,
+      PrintStream out) {
+    this.settings = settings;
+    this.plan = plan;
+    this.world = world;
+    this.backend = backend;
+    this.diary = diary;
+    this.stages = new DemoStages(settings, world.root(), out);
+    this.examination = new DemoExamination(settings, stages, world, backend);
+  }
+
+  MoiieDemoResults run() {
+    Trained pretrained = pretrained();
+    Trained connected = connected(pretrained.model());
+    Marks before = examine(CONNECTED, connected.model());
+    var balance = new Mixture.Balance(BALANCE, true);
+    var rivals = new ArrayList<Rival>();
+    rivals.add(rival(DENSE, "dense", connected.model()));
+    rivals.add(
+        grown(
+            VANILLA,
+            "vanilla",
+            new Mixture.Vanilla(MoiieDemoPlan.EXPERTS, MoiieDemoPlan.CHOSEN, balance),
+            connected.model()));
+    rivals.add(grown(MODALITY, "modality", new Mixture.Modality(), connected.model()));
+    rivals.add(
+        grown(
+            MOIIE,
+            "moiie",
+            new Mixture.Moiie(MoiieDemoPlan.EXPERTS, MoiieDemoPlan.CHOSEN, balance, balance),
+            connected.model()));
+    return new MoiieDemoResults(
+        world,
+        List.of(pretrained, connected),
+        before,
+        rivals,
+        diary.parts(),
+        diary.seconds(),
+        backend.name() + ", " + backend.device());
+  }
+
+  private Trained pretrained() {
+    return train(
+        new Lesson(
+            "pretrain-text",
+            Stage.PRETRAIN_TEXT,
+            DemoGround.blank(settings.output()),
+            null,
+            List.of(world.trainDialogues(), world.trainStatements()),
+            TEXT_TEMPLATE,
+            plan.pretrain()));
+  }
+
+  private Trained connected(Path pretrained) {
+    return train(
+        new Lesson(
+            "pretrain",
+            Stage.PRETRAIN,
+            pretrained,
+            DemoGround.tower(settings.output()),
+            List.of(world.alignment()),
+            CAPTION_TEMPLATE,
+            plan.connect()));
+  }
+
+  /** A mixture whose experts are the dense model's networks, trained as that is. */
+  private Rival grown(String name, String folder, Mixture mixture, Path dense) {
+    Path grown = settings.output().resolve(folder + "-grown");
+    diary.part("convert-moe: " + name, () -> convert(mixture, dense, grown));
+    return rival(name, folder, grown);
+  }
+
+  private Path convert(Mixture mixture, Path dense, Path grown) {
+    try (WeightSource weights = CheckpointFolder.open(dense)) {
+      var source = new SourceModel(weights, PublishedJson.fileOf(dense), PublishedJson.read(dense));
+      ToMixture.of(source, mixture, new LayerChoice("odd"), OptionalLong.of(settings.seed()))
+          .write(dense, grown, SafetensorsWriter.DEFAULT_SHARD_BYTES);
+    }
+    return grown;
+  }
+
+  /** The same samples in the same order, steps and rate, whatever the model. */
+  private Rival rival(String name, String folder, Path base) {
+    Trained sft =
+        train(
+            new Lesson(
+                "sft-" + folder,
+                Stage.SFT,
+                base,
+                null,
+                List.of(world.mixture()),
+                Talk.AUTO,
+                plan.sft()));
+    Marks marks = examine(name, sft.model());
+    DecoderConfig config = HuggingFaceConfig.read(sft.model()).decoder();
+    try (OpenModel model =
+        OpenModel.of(
+            CheckpointFolder.open(sft.model()),
+            config,
+            backend,
+            settings.dtype().dtype(),
+            Set.of(),
+            settings.seed())) {
+      @Nullable RoutingStatistics routing =
+          name.equals(DENSE)
+              ? null
+              : diary.part("routing: " + name, () -> routing(sft.model(), model));
+      return new Rival(name, sft, marks, ActivatedParameters.of(model.decoder()), routing);
+    }
+  }
+
+  private RoutingStatistics routing(Path folder, OpenModel model) {
+    return examination.withPictures(
+        folder,
+        batches -> new RoutingCounter(backend, model.decoder()).statistics(batches, (_, _) -> {}));
+  }
+
+  private Trained train(Lesson lesson) {
+    return diary.part(lesson.name(), () -> stages.train(lesson));
+  }
+
+  private Marks examine(String name, Path model) {
+    Marks reached = diary.part("asking: " + name, () -> examination.examine(name, model, null));
+    diary.note(
+        "%s: %.1f %% of picture questions, %.1f %% of text questions, text perplexity %.3f",
+        name,
+        100 * reached.pictureAccuracy(),
+        100 * reached.textAccuracy(),
+        reached.text().value());
+    return reached;
+  }
+}
