@@ -37,13 +37,18 @@ import picocli.CommandLine.Spec;
     name = "trace",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs one given batch and writes named tensors: hidden_states.N, router_logits.N, selected_experts.N, image_features, logits,",
-      "lm_loss, aux_loss, loss, grad.NAME, after.NAME, loss_after. golden/README.md says what each is."
+      "Runs one given batch and writes named tensors, each under the name it has in the reference files: hidden_states.N,",
+      "mlp_in.N, mlp_out.N, router_logits.N, selected_experts.N, vision_features, image_features, logits, lm_loss, aux_loss, loss,",
+      "grad.NAME, after.NAME, loss_after; of MoIIE's models vis_router_logits.N and lan_router_logits.N (with one gate",
+      "all_router_logits.N), vis_, lan_ and all_selected_experts.N, aux_loss_vis, aux_loss_lan, ce_loss, merged.NAME,",
+      "vision_token_mask. golden/README.md says what each is."
     },
     footer = {
       "",
       "Example:  moextend trace --model golden/moextend/vision_gate --inputs golden/moextend/vision_gate/inputs.safetensors \\",
-      "            --output traced.safetensors --stage extension --gradients --adamw-steps 3 --learning-rate 0.01 --max-grad-norm 1"
+      "            --output traced.safetensors --stage extension --gradients --adamw-steps 3 --learning-rate 0.01 --max-grad-norm 1",
+      "          moextend trace --model golden/moiie/moiie_phi3 --inputs golden/moiie/moiie_phi3/inputs.safetensors \\",
+      "            --output traced.safetensors --stage full --gradients --adamw-steps 3 --learning-rate 0.001"
     })
 final class TraceCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
@@ -54,9 +59,26 @@ final class TraceCommand implements Callable<Integer> {
       names = "--inputs",
       required = true,
       paramLabel = "FILE",
-      description =
-          "safetensors with input_ids, attention_mask, labels, pixel_values, img_pos; selected_experts.N replays a choice.")
+      description = {
+        "safetensors with input_ids [rows, length] and, as there are any: labels and attention_mask of the same shape,",
+        "pixel_values or images [N, 3, S, S], selected_experts.N [tokens, k] to replay a choice. Where the vocabulary marks",
+        "images, img_pos says where they stand: (row, position of <image>, position of </image>). For other models, MoIIE's",
+        "among them, -200 in input_ids stands for a whole image; the rows are widened, cut at config.json's",
+        "tokenizer_model_max_length and filled up with zeros, and token_type_ids, if any, have the widened shape (1 = patch).",
+        "input_ids without a -200 and of that very shape are taken as widened. Rows without an image may own an empty one.",
+        "Of a vision tower: pixel_values, and for a loss loss_weight and pool_weight."
+      })
   private Path inputs = Path.of("");
+
+  @Option(
+      names = "--prefix",
+      paramLabel = "NAME",
+      defaultValue = "",
+      description = {
+        "Read only the tensors of --inputs whose names begin with it, and write names that do: with text_only. the batch is",
+        "text_only.input_ids, text_only.labels and so on."
+      })
+  private String prefix = "";
 
   @Option(
       names = "--output",
@@ -67,8 +89,9 @@ final class TraceCommand implements Callable<Integer> {
 
   @Option(
       names = "--stage",
-      paramLabel = "alignment|extension|finetune",
-      description = "What trains, for gradients and steps; without it every weight does.")
+      paramLabel = "alignment|extension|finetune|full",
+      description =
+          "What trains, for gradients and steps; without it every weight does, the vision tower's too.")
   private @Nullable String stage;
 
   @Option(
@@ -126,7 +149,8 @@ final class TraceCommand implements Callable<Integer> {
             case TowerConfig tower -> tower(opened, tower, batch, request);
           };
     }
-    SafetensorsWriter.writeFile(output, traced.stream().map(TensorStream::of).toList());
+    SafetensorsWriter.writeFile(
+        output, traced.stream().map(t -> TensorStream.of(t.named(prefix + t.name()))).toList());
     Commands.out(spec).printf("%d tensors written to %s%n", traced.size(), output);
     Commands.out(spec).flush();
     return 0;
@@ -134,7 +158,8 @@ final class TraceCommand implements Callable<Integer> {
 
   private WeightSource batch() {
     WeightSource file = SafetensorsFile.open(inputs);
-    return selected == null ? file : new Replayed(file, SafetensorsFile.open(selected));
+    WeightSource batch = prefix.isEmpty() ? file : new Unprefixed(file, prefix);
+    return selected == null ? batch : Replayed.of(batch, SafetensorsFile.open(selected));
   }
 
   private List<TensorData> decoder(
@@ -148,7 +173,7 @@ final class TraceCommand implements Callable<Integer> {
                 + open.initialised().getFirst()
                 + "; a trace starts nothing fresh");
       }
-      return DecoderTrace.run(opened, open.decoder(), batch, request);
+      return DecoderTrace.run(opened, open.decoder(), batch, model.config().longestRow(), request);
     }
   }
 
