@@ -91,8 +91,8 @@ record CachedModel(Backend backend, OpenModel model, DecoderConfig config)
   }
 
   private ModelInput.Images images(Arena arena, float[] pixels, int firstSlot) {
-    int size = vision().tower().imageSize();
-    int[] rows = IntStream.range(firstSlot, firstSlot + vision().tower().patches()).toArray();
+    int size = vision().imageSize();
+    int[] rows = IntStream.range(firstSlot, firstSlot + vision().tokens()).toArray();
     return new ModelInput.Images.Pixels(
         backend.floats(arena, DType.F32, pixels, 1, 3, size, size),
         backend.ints(arena, rows, rows.length));

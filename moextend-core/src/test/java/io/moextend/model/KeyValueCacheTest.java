@@ -32,7 +32,13 @@ class KeyValueCacheTest {
                     Arguments.of(backend, "hf/hf_phi3", 0, false),
                     Arguments.of(backend, "hf/hf_phi3", 5, false),
                     Arguments.of(backend, "moextend/moextend_ft_rand", 0, false),
-                    Arguments.of(backend, "moextend/moextend_ft_rand", 0, true)));
+                    Arguments.of(backend, "moextend/moextend_ft_rand", 0, true),
+                    // the image in the prompt, and what follows it routed as text
+                    Arguments.of(backend, "moiie/moiie_phi3", 0, true),
+                    Arguments.of(backend, "moiie/moiie_llama3", 0, true),
+                    Arguments.of(backend, "moiie/vanilla_phi3", 0, true),
+                    Arguments.of(backend, "moiie/modality_phi3", 0, true),
+                    Arguments.of(backend, "moiie/routed_modality_phi3", 0, true)));
   }
 
   @ParameterizedTest(name = "{1} on {0}, window {2}, image {3}")
@@ -41,10 +47,10 @@ class KeyValueCacheTest {
       String backendName, String name, int window, boolean image) {
     var random = new Random(SEED);
     try (CachedModel opened = CachedModel.of(backendName, name, window)) {
-      int patches = image ? opened.vision().tower().patches() : 0;
+      int patches = image ? opened.vision().tokens() : 0;
       int prompt = 11 + patches;
       int[] ids = random.ints(prompt + 9, 3, 96).toArray();
-      float[] pixels = image ? pixels(random, opened.vision().tower().imageSize()) : null;
+      float[] pixels = image ? pixels(random, opened.vision().imageSize()) : null;
       float[][] want = opened.whole(ids, pixels, 3);
       long before = opened.backend().memory().liveBytes();
       try (KeyValueCache cache = opened.cache(ids.length)) {

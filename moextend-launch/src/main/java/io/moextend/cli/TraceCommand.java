@@ -11,13 +11,16 @@ import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.TowerConfig;
+import io.moextend.config.VisionConfig;
 import io.moextend.eval.DecoderTrace;
+import io.moextend.eval.ScalesTrace;
 import io.moextend.eval.TowerTrace;
 import io.moextend.eval.TraceRequest;
 import io.moextend.model.FreshParameters;
 import io.moextend.model.LoadedParameters;
 import io.moextend.model.OpenModel;
 import io.moextend.stage.Stage;
+import io.moextend.vision.ImageEncoder;
 import io.moextend.vision.Tower;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -120,6 +123,16 @@ final class TraceCommand implements Callable<Integer> {
       description = "Clip the global norm; without it nothing is clipped.")
   private double maxGradNorm;
 
+  @Option(
+      names = "--s2-scales",
+      paramLabel = "SIZES",
+      split = ",",
+      description = {
+        "Of a vision tower: look at pixel_values at these sizes, 384,768,1152 for instance, and write tiles.SIZE,",
+        "tower_out.SIZE and features."
+      })
+  private List<Integer> scales = List.of();
+
   @Option(names = "--checkpointing", description = "Run layers again in the backward pass.")
   private boolean checkpointing;
 
@@ -140,6 +153,10 @@ final class TraceCommand implements Callable<Integer> {
     var request =
         new TraceRequest(
             roles, gradients, steps, learningRate, weightDecay, maxGradNorm, checkpointing);
+    if (!scales.isEmpty() && !(model.config().model() instanceof TowerConfig)) {
+      throw new ConfigException(
+          "--s2-scales", scales, "is for a tower alone; a whole model's are in its config.json");
+    }
     List<TensorData> traced;
     try (Backend opened = backend.open();
         WeightSource batch = batch()) {
@@ -179,16 +196,48 @@ final class TraceCommand implements Callable<Integer> {
 
   private List<TensorData> tower(
       Backend opened, TowerConfig config, WeightSource batch, TraceRequest request) {
+    if (!scales.isEmpty() && !request.trained().isEmpty()) {
+      throw new ConfigException("--s2-scales", scales, "is without --gradients and --adamw-steps");
+    }
     try (Arena arena = opened.arena("tower");
         WeightSource weights = model.weights()) {
       var fresh = new FreshParameters(opened, arena, backend.dtype(), Set.of(), 0, 0);
       var from =
           new LoadedParameters(
               weights, opened, arena, backend.dtype(), request.trained(), fresh, Set.of());
-      try (var tower = Tower.of(from, "", config)) {
-        from.requireAllRead();
-        return TowerTrace.run(opened, tower, backend.dtype(), batch, request);
-      }
+      return scales.isEmpty()
+          ? whole(opened, from, config, batch, request)
+          : atScales(opened, from, config, batch);
+    }
+  }
+
+  private List<TensorData> whole(
+      Backend opened,
+      LoadedParameters from,
+      TowerConfig config,
+      WeightSource batch,
+      TraceRequest request) {
+    try (var tower = Tower.of(from, "", config)) {
+      from.requireAllRead();
+      return TowerTrace.run(opened, tower, backend.dtype(), batch, request);
+    }
+  }
+
+  /** The state that Bunny reads, before any projector. */
+  private List<TensorData> atScales(
+      Backend opened, LoadedParameters from, TowerConfig config, WeightSource batch) {
+    var vision =
+        new VisionConfig(
+            config,
+            "identity",
+            config.family().normedFeatures() ? -1 : -2,
+            VisionConfig.PLACEHOLDER,
+            scales.stream().sorted().toList(),
+            config.grid(),
+            false);
+    try (var encoder = new ImageEncoder(from, "", vision)) {
+      from.requireAllRead();
+      return ScalesTrace.run(opened, encoder, vision, backend.dtype(), batch);
     }
   }
 }

@@ -107,7 +107,7 @@ public final class DecoderTrace {
   /** What the published code hands to a decoder whose images it has widened. */
   private void merged(Arena arena) {
     byte[] patches = rows().patches();
-    if (patches == null) {
+    if (patches == null || !rows().widened()) {
       return;
     }
     rows().put(out);
@@ -173,7 +173,7 @@ public final class DecoderTrace {
       long width = array.dim(1);
       if (name.startsWith("hidden_states.") || name.startsWith("mlp_")) {
         out.put(name, array, rows().batch(), rows().length(), width);
-        if (name.equals("hidden_states.0") && rows().types() != null) {
+        if (name.equals("hidden_states.0") && rows().widened()) {
           out.put("merged.inputs_embeds", array, rows().batch(), rows().length(), width);
         }
         return;

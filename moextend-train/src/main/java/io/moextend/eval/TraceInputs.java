@@ -56,7 +56,8 @@ record TraceInputs(
             TraceFile.ints(ids),
             labels == null ? null : TraceFile.ints(labels),
             mask == null ? null : TraceFile.flags(mask),
-            null);
+            null,
+            false);
     TensorData pixels = file.pixels();
     int[] slots = pixels == null ? new int[0] : between(file, batch, length);
     Pictures pictures =

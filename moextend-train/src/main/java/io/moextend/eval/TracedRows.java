@@ -9,8 +9,9 @@ import org.jspecify.annotations.Nullable;
  *
  * @param labels null where the file has none
  * @param mask 0 where a position is hidden; null = all seen
- * @param types 1 at image patches, anything else elsewhere; null where images stand between marks
- *     of the vocabulary
+ * @param types 1 at image patches, anything else elsewhere; null where nobody says, as where images
+ *     stand between marks of the vocabulary
+ * @param widened true where an image had one mark in the original's rows
  */
 @SuppressWarnings("ArrayRecordComponent") // compared nowhere; handed over, not shared
 record TracedRows(
@@ -19,11 +20,12 @@ record TracedRows(
     int[] ids,
     int @Nullable [] labels,
     byte @Nullable [] mask,
-    long @Nullable [] types) {
+    long @Nullable [] types,
+    boolean widened) {
   /** Positions that Bunny fills rows up with: zeros, where others embed their padding token. */
   int[] blank() {
     byte[] seen = mask;
-    return types == null || seen == null
+    return !widened || seen == null
         ? new int[0]
         : IntStream.range(0, seen.length).filter(i -> seen[i] == 0).toArray();
   }

@@ -46,10 +46,15 @@ final class WidenedRows {
   }
 
   /**
+   * Without pictures in the file nothing is widened, as in the original.
+   *
    * @param longest where rows are cut; 0 = nowhere
    */
   static TraceInputs read(TraceFile file, VisionConfig vision, int longest) {
     var widening = new WidenedRows(file, vision.tokens());
+    if (file.pixels() == null) {
+      return new TraceInputs(file.origin(), widening.text(), null, file.choices());
+    }
     TracedRows rows = widening.wide() ? widening.asTheyAre() : widening.widened(longest);
     return new TraceInputs(file.origin(), rows, widening.pictures(), file.choices());
   }
@@ -74,6 +79,16 @@ final class WidenedRows {
     return list.stream().mapToInt(Integer::intValue).toArray();
   }
 
+  private TracedRows text() {
+    if (Arrays.stream(ids).anyMatch(WidenedRows::marks)) {
+      throw file.wrong(
+          "input_ids", "has images, -200, and the file neither images nor pixel_values");
+    }
+    TensorData kinds = file.optional("token_type_ids", batch, width);
+    return new TracedRows(
+        batch, width, ids, labels, mask, kinds == null ? null : kinds.longs(), false);
+  }
+
   private TracedRows asTheyAre() {
     long[] kinds = types == null ? new long[0] : types.longs();
     int[] images = new int[batch];
@@ -94,7 +109,7 @@ final class WidenedRows {
         }
       }
     }
-    return new TracedRows(batch, width, words, labels, mask, kinds);
+    return new TracedRows(batch, width, words, labels, mask, kinds, true);
   }
 
   private TracedRows widened(int longest) {
@@ -115,7 +130,8 @@ final class WidenedRows {
             new int[size],
             labels == null ? null : new int[size],
             new byte[size],
-            new long[size]);
+            new long[size],
+            true);
     if (wide.labels() != null) {
       Arrays.fill(wide.labels(), IGNORED);
     }
@@ -184,7 +200,7 @@ final class WidenedRows {
               .formatted(Arrays.toString(types.shape()), slots, batch, wide.length()));
     }
     return new TracedRows(
-        batch, wide.length(), wide.ids(), wide.labels(), wide.mask(), types.longs());
+        batch, wide.length(), wide.ids(), wide.labels(), wide.mask(), types.longs(), true);
   }
 
   /**

@@ -80,7 +80,17 @@ class WidenedRowsTest {
         .hasMessageContaining("has 1 images and the file 3");
     assertThatThrownBy(() -> read(0, IDS, MASK))
         .isInstanceOf(CheckpointException.class)
-        .hasMessageContaining("has 1 images and the file 0");
+        .hasMessageContaining("input_ids: has images, -200, and the file neither");
+  }
+
+  @Test
+  void textAloneStaysAsItIsPaddingToo() {
+    TensorData text = table("input_ids", 5, 6, 7, 8, 5, 6, 9, 9);
+    TracedRows rows = read(3, text, MASK, LABELS).rows();
+    assertThat(rows.length()).isEqualTo(4);
+    assertThat(rows.ids()).containsExactly(5, 6, 7, 8, 5, 6, 9, 9);
+    assertThat(rows.blank()).isEmpty();
+    assertThat(rows.patches()).isNull();
   }
 
   @Test
