@@ -40,11 +40,8 @@ import picocli.CommandLine.Spec;
     name = "trace",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs one given batch and writes named tensors, each under the name it has in the reference files: hidden_states.N,",
-      "mlp_in.N, mlp_out.N, router_logits.N, selected_experts.N, vision_features, image_features, logits, lm_loss, aux_loss, loss,",
-      "grad.NAME, after.NAME, loss_after; of MoIIE's models vis_router_logits.N and lan_router_logits.N (with one gate",
-      "all_router_logits.N), vis_, lan_ and all_selected_experts.N, aux_loss_vis, aux_loss_lan, ce_loss, merged.NAME,",
-      "vision_token_mask. golden/README.md says what each is."
+      "Runs one given batch and writes named tensors, each under the name it has in the reference files (golden/README.md says what each is): hidden_states.N, mlp_in.N, mlp_out.N, router_logits.N, selected_experts.N, vision_features, image_features, logits, lm_loss, aux_loss, loss, grad.NAME, after.NAME, loss_after.",
+      "Of MoIIE's models vis_router_logits.N, lan_router_logits.N and vis_selected_experts.N, lan_selected_experts.N, with one gate for all tokens all_router_logits.N and all_selected_experts.N; aux_loss_vis, aux_loss_lan, ce_loss; merged.NAME and vision_token_mask, what the decoder is given."
     },
     footer = {
       "",
@@ -63,12 +60,9 @@ final class TraceCommand implements Callable<Integer> {
       required = true,
       paramLabel = "FILE",
       description = {
-        "safetensors with input_ids [rows, length] and, as there are any: labels and attention_mask of the same shape,",
-        "pixel_values or images [N, 3, S, S], selected_experts.N [tokens, k] to replay a choice. Where the vocabulary marks",
-        "images, img_pos says where they stand: (row, position of <image>, position of </image>). For other models, MoIIE's",
-        "among them, -200 in input_ids stands for a whole image; the rows are widened, cut at config.json's",
-        "tokenizer_model_max_length and filled up with zeros, and token_type_ids, if any, have the widened shape (1 = patch).",
-        "input_ids without a -200 and of that very shape are taken as widened. Rows without an image may own an empty one.",
+        "safetensors with input_ids [rows, length] and, as there are any, labels and attention_mask of the same shape, pixel_values or images [N, 3, S, S], and selected_experts.N [tokens, k] to replay a choice.",
+        "Where the vocabulary marks images, img_pos says where they stand: row, position of <image>, position of </image>.",
+        "Other models, MoIIE's among them, have -200 in input_ids for a whole image. With images in the file, rows are widened to a slot for each patch, cut at config.json's tokenizer_model_max_length and filled up with zeros; token_type_ids, where given, have the widened shape, 1 at patches. input_ids of that very shape without a -200 are taken as widened. A row without an image may own one that goes nowhere.",
         "Of a vision tower: pixel_values, and for a loss loss_weight and pool_weight."
       })
   private Path inputs = Path.of("");
@@ -77,10 +71,8 @@ final class TraceCommand implements Callable<Integer> {
       names = "--prefix",
       paramLabel = "NAME",
       defaultValue = "",
-      description = {
-        "Read only the tensors of --inputs whose names begin with it, and write names that do: with text_only. the batch is",
-        "text_only.input_ids, text_only.labels and so on."
-      })
+      description =
+          "Read only the tensors of --inputs whose names begin with it, and write names that do: with text_only. the batch is text_only.input_ids, text_only.labels and so on.")
   private String prefix = "";
 
   @Option(
@@ -127,10 +119,8 @@ final class TraceCommand implements Callable<Integer> {
       names = "--s2-scales",
       paramLabel = "SIZES",
       split = ",",
-      description = {
-        "Of a vision tower: look at pixel_values at these sizes, 384,768,1152 for instance, and write tiles.SIZE,",
-        "tower_out.SIZE and features."
-      })
+      description =
+          "Of a vision tower: look at pixel_values at these sizes, 384,768,1152 for instance, and write tiles.SIZE, tower_out.SIZE and features.")
   private List<Integer> scales = List.of();
 
   @Option(names = "--checkpointing", description = "Run layers again in the backward pass.")
