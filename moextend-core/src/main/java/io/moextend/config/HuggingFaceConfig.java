@@ -196,6 +196,22 @@ public final class HuggingFaceConfig {
     };
   }
 
+  /**
+   * Tokens of the longest row that the published MoIIE keeps when it puts images in; 0 where the
+   * config does not say.
+   *
+   * @throws ConfigException where rows would be filled up on the left
+   */
+  public int longestRow() {
+    var fields = new JsonFields(FILE, "", json);
+    if (!fields.text("tokenizer_padding_side", "right").equals("right")) {
+      throw fields.wrong("tokenizer_padding_side", "only \"right\" is built");
+    }
+    JsonNode length = json.path("tokenizer_model_max_length");
+    // a tokenizer without a limit writes a number beyond every integer
+    return length.canConvertToInt() ? length.asInt() : 0;
+  }
+
   /** A copy of the JSON, every field of the original with it. */
   public ObjectNode json() {
     return json.deepCopy();

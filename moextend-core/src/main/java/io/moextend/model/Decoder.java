@@ -162,11 +162,13 @@ public final class Decoder implements Module, AutoCloseable {
     for (int i = 0; i < layers.size(); i++) {
       h = tape.milestone(h, i + 1);
       residency.enter(i);
+      String number = "." + i;
       var asked =
           new DecoderLayer.Asked(
               forced(batch, routings.size()),
               i == layers.size() - 1 ? rows : null,
-              batch.noise() == null ? null : 31 * batch.noise() + i);
+              batch.noise() == null ? null : 31 * batch.noise() + i,
+              checkpointing ? Watch.NONE : (name, array) -> watch.see(name + number, array));
       DecoderLayer.Context context = contexts.apply(i);
       List<Tensor> outs = layer(tape, layers.get(i), h, context, asked, checkpointing);
       h = outs.getFirst();

@@ -55,7 +55,7 @@ final class DecoderInput implements Module, AutoCloseable {
 
   /** [T, hidden]. */
   Tensor embed(Tape tape, ModelInput input, Watch watch) {
-    Tensor h = Rows.gather(tape, embedding, input.ids(), untrained);
+    Tensor h = words(tape, input);
     ModelInput.Images images = input.images();
     if (images == null) {
       return h;
@@ -70,15 +70,32 @@ final class DecoderInput implements Module, AutoCloseable {
           case ModelInput.Images.Features f -> Tensor.constant(f.features());
           case ModelInput.Images.Pixels p -> features(tape, with, p.pixels(), watch);
         };
+    watch.see("vision_features", features.data());
     Tensor projected =
         tape.scope(s -> s.keep(with.projector.forward(tape, features, with.config.patches())));
     watch.see("image_features", projected.data());
-    if (projected.data().dim(0) != images.rows().size()) {
+    Array taken = images.taken();
+    if (taken != null && taken.size() == 0) {
+      return h;
+    }
+    Tensor placed = taken == null ? projected : Rows.gather(tape, projected, taken);
+    if (placed.data().dim(0) != images.rows().size()) {
       throw new IllegalArgumentException(
           "%d image tokens for %d image slots; the spans in input_ids must have %d slots each"
-              .formatted(projected.data().dim(0), images.rows().size(), with.config.tokens()));
+              .formatted(placed.data().dim(0), images.rows().size(), with.config.tokens()));
     }
-    return Rows.replace(tape, h, images.rows(), projected);
+    return Rows.replace(tape, h, images.rows(), placed);
+  }
+
+  private Tensor words(Tape tape, ModelInput input) {
+    Tensor h = Rows.gather(tape, embedding, input.ids(), untrained);
+    Array blank = input.blank();
+    if (blank == null) {
+      return h;
+    }
+    Array zeros = tape.arena().allocate(h.data().dtype(), blank.size(), h.data().dim(1));
+    tape.backend().fillInto(zeros, 0);
+    return Rows.replace(tape, h, blank, Tensor.constant(zeros));
   }
 
   /** What the tower makes of pixels [N, C, S, S]: [N·patches, width]. */

@@ -45,8 +45,9 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
    * @param forced [T, k] I32, the choice of experts to replay, or null
    * @param rows [R] I32, the rows of the result that will be read; null = all T
    * @param noise seed of the layer's noise in a training pass; null = none
+   * @param watch sees what the network or the experts are given, "mlp_in", and give, "mlp_out"
    */
-  record Asked(@Nullable Array forced, @Nullable Array rows, @Nullable Long noise) {}
+  record Asked(@Nullable Array forced, @Nullable Array rows, @Nullable Long noise, Watch watch) {}
 
   private final Parameter inputNorm;
   private final SelfAttention attention;
@@ -83,12 +84,17 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
       case FeedForward.Dense(SwiGlu network) -> {
         Tensor read = read(tape, h, asked);
         Tensor inner = RmsNorm.apply(tape, read, postNorm, eps);
-        yield List.of(Add.apply(tape, read, network.forward(tape, inner)));
+        asked.watch().see("mlp_in", inner.data());
+        Tensor out = network.forward(tape, inner);
+        asked.watch().see("mlp_out", out.data());
+        yield List.of(Add.apply(tape, read, out));
       }
       case FeedForward.Mixture(MoeLayer layer) -> {
         Tensor inner = RmsNorm.apply(tape, h, postNorm, eps);
+        asked.watch().see("mlp_in", inner.data());
         var tokens = new Router.Tokens(inner, context.modalities(), asked.forced(), asked.noise());
         MoeLayer.Result result = layer.forward(tape, tokens, asked.rows());
+        asked.watch().see("mlp_out", result.hidden().data());
         yield outputs(Add.apply(tape, read(tape, h, asked), result.hidden()), result.decision());
       }
     };

@@ -19,6 +19,8 @@ import org.jspecify.annotations.Nullable;
  * @param types [T] U8, 1 at image patches, 0 elsewhere; null = 1 where images put patches
  * @param noise seed of the noise that a training pass has where a model is trained with any; null =
  *     none
+ * @param blank [R] I32, rows of the T tokens that enter the first layer as zeros instead of their
+ *     id's embedding, as Bunny fills rows up; null = none
  */
 public record ModelInput(
     int batch,
@@ -28,7 +30,8 @@ public record ModelInput(
     @Nullable Images images,
     List<Array> forcedExperts,
     @Nullable Array types,
-    @Nullable Long noise) {
+    @Nullable Long noise,
+    @Nullable Array blank) {
   /** What stands in the image slots. */
   public sealed interface Images {
     /**
@@ -37,9 +40,22 @@ public record ModelInput(
     Array rows();
 
     /**
+     * [slots] I32, which of all images' patches stand there, where some stand nowhere: those of an
+     * image that only fills a row up, or of one that a row's end cuts. null = all, in their order
+     */
+    default @Nullable Array taken() {
+      return null;
+    }
+
+    /**
      * @param pixels [N, channels, size, size], of the compute type
      */
-    record Pixels(Array pixels, Array rows) implements Images {}
+    record Pixels(Array pixels, Array rows, @Nullable Array taken) implements Images {
+      /** All of whose patches have slots. */
+      public Pixels(Array pixels, Array rows) {
+        this(pixels, rows, null);
+      }
+    }
 
     /**
      * @param features [slots, tower width], what a frozen tower made of them
@@ -58,6 +74,19 @@ public record ModelInput(
     this(batch, length, ids, mask, images, forcedExperts, null, null);
   }
 
+  /** Every one of whose ids is embedded. */
+  public ModelInput(
+      int batch,
+      int length,
+      Array ids,
+      @Nullable Array mask,
+      @Nullable Images images,
+      List<Array> forcedExperts,
+      @Nullable Array types,
+      @Nullable Long noise) {
+    this(batch, length, ids, mask, images, forcedExperts, types, noise, null);
+  }
+
   public ModelInput {
     ids.require("ids", (long) batch * length);
     if (mask != null) {
@@ -71,7 +100,7 @@ public record ModelInput(
 
   /** The same as a training pass, with noise where the model is trained with any. */
   public ModelInput with(long noise) {
-    return new ModelInput(batch, length, ids, mask, images, forcedExperts, types, noise);
+    return new ModelInput(batch, length, ids, mask, images, forcedExperts, types, noise, blank);
   }
 
   public int tokens() {

@@ -4,8 +4,10 @@ import io.moextend.array.Array;
 
 /**
  * Sees a forward pass's named arrays as they are made: "hidden_states.N" (0 = embeddings with the
- * images put in, the last = after the final norm), "clip_hidden_states.N", "image_features". An
- * array is valid during the call only.
+ * images put in, the last = after the final norm), "clip_hidden_states.N", "vision_features" (what
+ * the projector reads), "image_features" (what it makes of them), "mlp_in.N" and "mlp_out.N" of
+ * layer N's network or experts, where layers are not run again. An array is valid during the call
+ * only.
  */
 @FunctionalInterface
 public interface Watch {

@@ -98,7 +98,7 @@ public final class ImageEncoder implements Module, AutoCloseable {
    *
    * @return [N·tiles², channels, S, S]
    */
-  Array tiles(Tape tape, Array pixels, int scale) {
+  public Array tiles(Tape tape, Array pixels, int scale) {
     Backend backend = tape.backend();
     int size = config.tower().imageSize();
     Array resized = Bicubic.resize(tape, pixels, scale);

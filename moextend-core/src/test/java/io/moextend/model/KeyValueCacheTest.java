@@ -33,9 +33,13 @@ class KeyValueCacheTest {
                     Arguments.of(backend, "hf/hf_phi3", 5, false),
                     Arguments.of(backend, "moextend/moextend_ft_rand", 0, false),
                     Arguments.of(backend, "moextend/moextend_ft_rand", 0, true),
+                    // the image in the prompt, and what follows it routed as text
                     Arguments.of(backend, "moiie/stage1_dense_phi3", 0, true),
                     Arguments.of(backend, "moiie/moiie_phi3", 0, true),
-                    Arguments.of(backend, "moiie/moiie_llama3", 0, true)));
+                    Arguments.of(backend, "moiie/moiie_llama3", 0, true),
+                    Arguments.of(backend, "moiie/vanilla_phi3", 0, true),
+                    Arguments.of(backend, "moiie/modality_phi3", 0, true),
+                    Arguments.of(backend, "moiie/routed_modality_phi3", 0, true)));
   }
 
   @ParameterizedTest(name = "{1} on {0}, window {2}, image {3}")

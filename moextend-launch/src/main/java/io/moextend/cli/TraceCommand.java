@@ -11,13 +11,16 @@ import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.TowerConfig;
+import io.moextend.config.VisionConfig;
 import io.moextend.eval.DecoderTrace;
+import io.moextend.eval.ScalesTrace;
 import io.moextend.eval.TowerTrace;
 import io.moextend.eval.TraceRequest;
 import io.moextend.model.FreshParameters;
 import io.moextend.model.LoadedParameters;
 import io.moextend.model.OpenModel;
 import io.moextend.stage.Stage;
+import io.moextend.vision.ImageEncoder;
 import io.moextend.vision.Tower;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -37,13 +40,15 @@ import picocli.CommandLine.Spec;
     name = "trace",
     mixinStandardHelpOptions = true,
     description = {
-      "Runs one given batch and writes named tensors: hidden_states.N, router_logits.N, selected_experts.N, image_features, logits,",
-      "lm_loss, aux_loss, loss, grad.NAME, after.NAME, loss_after. golden/README.md says what each is."
+      "Runs one given batch and writes named tensors, each under the name it has in the reference files (golden/README.md says what each is): hidden_states.N, mlp_in.N, mlp_out.N, router_logits.N, selected_experts.N, vision_features, image_features, logits, lm_loss, aux_loss, loss, grad.NAME, after.NAME, loss_after.",
+      "Of MoIIE's models vis_router_logits.N, lan_router_logits.N and vis_selected_experts.N, lan_selected_experts.N, with one gate for all tokens all_router_logits.N and all_selected_experts.N; aux_loss_vis, aux_loss_lan, ce_loss; merged.NAME and vision_token_mask, what the decoder is given."
     },
     footer = {
       "",
       "Example:  moextend trace --model golden/moextend/vision_gate --inputs golden/moextend/vision_gate/inputs.safetensors \\",
-      "            --output traced.safetensors --stage extension --gradients --adamw-steps 3 --learning-rate 0.01 --max-grad-norm 1"
+      "            --output traced.safetensors --stage extension --gradients --adamw-steps 3 --learning-rate 0.01 --max-grad-norm 1",
+      "          moextend trace --model golden/moiie/moiie_phi3 --inputs golden/moiie/moiie_phi3/inputs.safetensors \\",
+      "            --output traced.safetensors --stage full --gradients --adamw-steps 3 --learning-rate 0.001"
     })
 final class TraceCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
@@ -54,9 +59,21 @@ final class TraceCommand implements Callable<Integer> {
       names = "--inputs",
       required = true,
       paramLabel = "FILE",
-      description =
-          "safetensors with input_ids, attention_mask, labels, pixel_values, img_pos; selected_experts.N replays a choice.")
+      description = {
+        "safetensors with input_ids [rows, length] and, as there are any, labels and attention_mask of the same shape, pixel_values or images [N, 3, S, S], and selected_experts.N [tokens, k] to replay a choice.",
+        "Where the vocabulary marks images, img_pos says where they stand: row, position of <image>, position of </image>.",
+        "Other models, MoIIE's among them, have -200 in input_ids for a whole image. With images in the file, rows are widened to a slot for each patch, cut at config.json's tokenizer_model_max_length and filled up with zeros; token_type_ids, where given, have the widened shape, 1 at patches. input_ids of that very shape without a -200 are taken as widened. A row without an image may own one that goes nowhere.",
+        "Of a vision tower: pixel_values, and for a loss loss_weight and pool_weight."
+      })
   private Path inputs = Path.of("");
+
+  @Option(
+      names = "--prefix",
+      paramLabel = "NAME",
+      defaultValue = "",
+      description =
+          "Read only the tensors of --inputs whose names begin with it, and write names that do: with text_only. the batch is text_only.input_ids, text_only.labels and so on.")
+  private String prefix = "";
 
   @Option(
       names = "--output",
@@ -67,8 +84,9 @@ final class TraceCommand implements Callable<Integer> {
 
   @Option(
       names = "--stage",
-      paramLabel = "alignment|extension|finetune",
-      description = "What trains, for gradients and steps; without it every weight does.")
+      paramLabel = "alignment|extension|finetune|full",
+      description =
+          "What trains, for gradients and steps; without it every weight does, the vision tower's too.")
   private @Nullable String stage;
 
   @Option(
@@ -97,6 +115,14 @@ final class TraceCommand implements Callable<Integer> {
       description = "Clip the global norm; without it nothing is clipped.")
   private double maxGradNorm;
 
+  @Option(
+      names = "--s2-scales",
+      paramLabel = "SIZES",
+      split = ",",
+      description =
+          "Of a vision tower: look at pixel_values at these sizes, 384,768,1152 for instance, and write tiles.SIZE, tower_out.SIZE and features.")
+  private List<Integer> scales = List.of();
+
   @Option(names = "--checkpointing", description = "Run layers again in the backward pass.")
   private boolean checkpointing;
 
@@ -117,6 +143,10 @@ final class TraceCommand implements Callable<Integer> {
     var request =
         new TraceRequest(
             roles, gradients, steps, learningRate, weightDecay, maxGradNorm, checkpointing);
+    if (!scales.isEmpty() && !(model.config().model() instanceof TowerConfig)) {
+      throw new ConfigException(
+          "--s2-scales", scales, "is for a tower alone; a whole model's are in its config.json");
+    }
     List<TensorData> traced;
     try (Backend opened = backend.open();
         WeightSource batch = batch()) {
@@ -126,7 +156,8 @@ final class TraceCommand implements Callable<Integer> {
             case TowerConfig tower -> tower(opened, tower, batch, request);
           };
     }
-    SafetensorsWriter.writeFile(output, traced.stream().map(TensorStream::of).toList());
+    SafetensorsWriter.writeFile(
+        output, traced.stream().map(t -> TensorStream.of(t.named(prefix + t.name()))).toList());
     Commands.out(spec).printf("%d tensors written to %s%n", traced.size(), output);
     Commands.out(spec).flush();
     return 0;
@@ -134,7 +165,8 @@ final class TraceCommand implements Callable<Integer> {
 
   private WeightSource batch() {
     WeightSource file = SafetensorsFile.open(inputs);
-    return selected == null ? file : new Replayed(file, SafetensorsFile.open(selected));
+    WeightSource batch = prefix.isEmpty() ? file : new Unprefixed(file, prefix);
+    return selected == null ? batch : Replayed.of(batch, SafetensorsFile.open(selected));
   }
 
   private List<TensorData> decoder(
@@ -148,22 +180,54 @@ final class TraceCommand implements Callable<Integer> {
                 + open.initialised().getFirst()
                 + "; a trace starts nothing fresh");
       }
-      return DecoderTrace.run(opened, open.decoder(), batch, request);
+      return DecoderTrace.run(opened, open.decoder(), batch, model.config().longestRow(), request);
     }
   }
 
   private List<TensorData> tower(
       Backend opened, TowerConfig config, WeightSource batch, TraceRequest request) {
+    if (!scales.isEmpty() && !request.trained().isEmpty()) {
+      throw new ConfigException("--s2-scales", scales, "is without --gradients and --adamw-steps");
+    }
     try (Arena arena = opened.arena("tower");
         WeightSource weights = model.weights()) {
       var fresh = new FreshParameters(opened, arena, backend.dtype(), Set.of(), 0, 0);
       var from =
           new LoadedParameters(
               weights, opened, arena, backend.dtype(), request.trained(), fresh, Set.of());
-      try (var tower = Tower.of(from, "", config)) {
-        from.requireAllRead();
-        return TowerTrace.run(opened, tower, backend.dtype(), batch, request);
-      }
+      return scales.isEmpty()
+          ? whole(opened, from, config, batch, request)
+          : atScales(opened, from, config, batch);
+    }
+  }
+
+  private List<TensorData> whole(
+      Backend opened,
+      LoadedParameters from,
+      TowerConfig config,
+      WeightSource batch,
+      TraceRequest request) {
+    try (var tower = Tower.of(from, "", config)) {
+      from.requireAllRead();
+      return TowerTrace.run(opened, tower, backend.dtype(), batch, request);
+    }
+  }
+
+  /** The state that Bunny reads, before any projector. */
+  private List<TensorData> atScales(
+      Backend opened, LoadedParameters from, TowerConfig config, WeightSource batch) {
+    var vision =
+        new VisionConfig(
+            config,
+            "identity",
+            config.family().normedFeatures() ? -1 : -2,
+            VisionConfig.PLACEHOLDER,
+            scales.stream().sorted().toList(),
+            config.grid(),
+            false);
+    try (var encoder = new ImageEncoder(from, "", vision)) {
+      from.requireAllRead();
+      return ScalesTrace.run(opened, encoder, vision, backend.dtype(), batch);
     }
   }
 }

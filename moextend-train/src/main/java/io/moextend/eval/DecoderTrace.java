@@ -9,12 +9,14 @@ import io.moextend.backend.LossKernels.BalanceForm;
 import io.moextend.checkpoint.TensorData;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderType.Eyes;
 import io.moextend.config.VisionConfig;
 import io.moextend.model.CausalLoss;
 import io.moextend.model.Decoder;
 import io.moextend.model.ModelInput;
 import io.moextend.model.Routing;
 import io.moextend.model.Watch;
+import io.moextend.moe.Modalities;
 import io.moextend.moe.Router.Window;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -29,6 +31,7 @@ public final class DecoderTrace {
   private final TraceInputs inputs;
   private final TraceRequest request;
   private final CausalLoss loss;
+  private final boolean bunny;
   private final TraceOutput out;
 
   private DecoderTrace(Backend backend, Decoder model, TraceInputs inputs, TraceRequest request) {
@@ -37,16 +40,29 @@ public final class DecoderTrace {
     this.inputs = inputs;
     this.request = request;
     this.loss = CausalLoss.published(model.config());
+    this.bunny = model.config().type().eyes() == Eyes.BUNNY;
     this.out = new TraceOutput(backend);
   }
 
   /**
+   * As {@link #run(Backend, Decoder, WeightSource, int, TraceRequest)}, rows of any length.
+   *
    * @param inputs the batch's file, see the reference folder's README
-   * @return the traced tensors, whose values are on the heap
    */
   public static List<TensorData> run(
       Backend backend, Decoder model, WeightSource inputs, TraceRequest request) {
-    var trace = new DecoderTrace(backend, model, TraceInputs.read(inputs), request);
+    return run(backend, model, inputs, 0, request);
+  }
+
+  /**
+   * @param longest where rows of widened images are cut, {@link
+   *     io.moextend.config.HuggingFaceConfig#longestRow}; 0 = nowhere
+   * @return the traced tensors, whose values are on the heap
+   */
+  public static List<TensorData> run(
+      Backend backend, Decoder model, WeightSource inputs, int longest, TraceRequest request) {
+    var read = TraceInputs.read(inputs, model.config().vision(), longest);
+    var trace = new DecoderTrace(backend, model, read, request);
     trace.forward();
     if (request.gradients() || request.adamSteps() > 0) {
       trace.requireLabels();
@@ -58,6 +74,7 @@ public final class DecoderTrace {
   private void forward() {
     try (Arena arena = backend.arena("trace")) {
       Tape tape = Tape.off(backend, arena);
+      merged(arena);
       Decoder.Output output =
           model.forward(
               tape, inputs.on(backend, arena, model.dtype(), inputs.forced()), false, watch());
@@ -67,25 +84,46 @@ public final class DecoderTrace {
       out.put(
           "logits",
           model.logits(tape, output.hidden()).data(),
-          inputs.batch(),
-          inputs.length(),
+          rows().batch(),
+          rows().length(),
           model.config().vocab());
       CausalLoss.Labels labels = inputs.labels(backend, arena);
       if (labels != null) {
-        CausalLoss.Terms terms = terms(tape, arena, output, labels, inputs.mask());
-        out.put("lm_loss", terms.languageModel().data());
+        CausalLoss.Terms terms = terms(tape, arena, output, labels, rows().mask());
+        out.put(bunny ? "ce_loss" : "lm_loss", terms.languageModel().data());
         terms.balances().forEach((group, loss) -> out.put(group.loss(), loss.data()));
         out.put("loss", terms.total().data());
-        testMode(tape, arena, output, labels);
+        if (!bunny) {
+          testMode(tape, arena, output, labels);
+        }
       }
     }
+  }
+
+  private TracedRows rows() {
+    return inputs.rows();
+  }
+
+  /** What the published code hands to a decoder whose images it has widened. */
+  private void merged(Arena arena) {
+    byte[] patches = rows().patches();
+    if (patches == null || !rows().widened()) {
+      return;
+    }
+    rows().put(out);
+    var modalities = Modalities.of(backend, arena, patches, rows().length());
+    byte[] vision = new byte[patches.length];
+    for (int t = 0; t < vision.length; t++) {
+      vision[t] = (byte) (modalities.isVision(t) ? 1 : 0);
+    }
+    out.put("vision_token_mask", vision, rows().batch(), rows().length());
   }
 
   /** Of a group's tokens alone, and its choice counted from the first expert it reaches. */
   private void put(Arena arena, Routing routing, Window window) {
     String group =
         switch (window.group()) {
-          case ALL -> "";
+          case ALL -> bunny ? "all_" : "";
           case VISION -> "vis_";
           case TEXT -> "lan_";
         };
@@ -128,22 +166,32 @@ public final class DecoderTrace {
     return loss.of(tape, model, output, labels, counted);
   }
 
-  /** Hidden states under the shapes the reference files have. */
+  /** What the forward pass shows, under the shapes the reference files have. */
   private Watch watch() {
     VisionConfig vision = model.config().vision();
     return (name, array) -> {
-      if (name.startsWith("hidden_states.")) {
-        out.put(name, array, inputs.batch(), inputs.length(), array.dim(1));
-      } else {
-        boolean projected = name.equals("image_features");
-        int rows = vision == null ? 1 : projected ? vision.tokens() : vision.tower().rows();
-        out.put(name, array, array.dim(0) / rows, rows, array.dim(1));
+      long width = array.dim(1);
+      if (name.startsWith("hidden_states.") || name.startsWith("mlp_")) {
+        out.put(name, array, rows().batch(), rows().length(), width);
+        if (name.equals("hidden_states.0") && rows().widened()) {
+          out.put("merged.inputs_embeds", array, rows().batch(), rows().length(), width);
+        }
+        return;
       }
+      int tokens =
+          vision == null
+              ? 1
+              : switch (name) {
+                case "image_features" -> vision.tokens();
+                case "vision_features" -> vision.patches();
+                default -> vision.tower().rows();
+              };
+      out.put(name, array, array.dim(0) / tokens, tokens, width);
     };
   }
 
   private void requireLabels() {
-    if (inputs.labels() == null) {
+    if (rows().labels() == null) {
       throw new ConfigException(
           inputs.origin() + ": has no labels, which gradients and steps need");
     }
@@ -161,6 +209,6 @@ public final class DecoderTrace {
     if (labels == null) {
       throw new IllegalStateException("no labels");
     }
-    return terms(tape, arena, output, labels, inputs.mask()).total();
+    return terms(tape, arena, output, labels, rows().mask()).total();
   }
 }

@@ -11,7 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** Named host tensors of a trace: floating ones as F32, whole numbers as I64. */
+/** Named host tensors of a trace: floating ones as F32, whole numbers as I64, flags as U8. */
 final class TraceOutput {
   private final Backend backend;
   private final Map<String, TensorData> tensors = new LinkedHashMap<>();
@@ -39,6 +39,16 @@ final class TraceOutput {
       wide[i] = values[i];
     }
     tensors.put(name, TensorData.of(name, shape, wide));
+  }
+
+  /** Whole numbers, which are not copied. */
+  void put(String name, long[] values, long... shape) {
+    tensors.put(name, TensorData.of(name, shape, values));
+  }
+
+  /** Flags, which are not copied. */
+  void put(String name, byte[] values, long... shape) {
+    tensors.put(name, TensorData.of(name, shape, values));
   }
 
   List<TensorData> tensors() {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import io.moextend.Golden;
+import io.moextend.GoldenComparison;
 import io.moextend.array.Arena;
 import io.moextend.array.DType;
 import io.moextend.autograd.Parameter.Role;
@@ -23,10 +24,7 @@ import io.moextend.stage.Stage;
 import io.moextend.vision.Tower;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
@@ -37,9 +35,6 @@ import org.junit.jupiter.params.provider.MethodSource;
 
 /** Every number of the reference cases, on every backend that runs here, in f32. */
 class GoldenTraceTest {
-  private static final double ABSOLUTE = 2e-5;
-  private static final double RELATIVE = 2e-4;
-
   /** Moves with rounding in the original itself: see the reference folder's README. */
   private static final Predicate<String> ROUNDING =
       name ->
@@ -173,68 +168,7 @@ class GoldenTraceTest {
   }
 
   private static void compare(List<TensorData> traced, WeightSource expected) {
-    Map<String, TensorData> got = new LinkedHashMap<>();
-    traced.forEach(t -> got.put(t.name(), t));
-    var wrong = new ArrayList<String>();
-    for (String name : expected.names()) {
-      if (ROUNDING.test(name)) {
-        continue;
-      }
-      TensorData want = expected.tensor(name);
-      TensorData have = got.get(name);
-      if (have == null) {
-        wrong.add(name + " was not traced");
-      } else if (!java.util.Arrays.equals(have.shape(), want.shape())) {
-        wrong.add(
-            name
-                + " has shape "
-                + java.util.Arrays.toString(have.shape())
-                + ", wanted "
-                + java.util.Arrays.toString(want.shape()));
-      } else if (!want.dtype().isFloating()) {
-        if (!sameChoice(
-            name, have.longs(), want.longs(), (int) want.shape()[want.shape().length - 1])) {
-          wrong.add(name + " differs");
-        }
-      } else {
-        difference(name, have.floats(), want.floats()).ifPresent(wrong::add);
-      }
-    }
-    assertThat(wrong).isEmpty();
-  }
-
-  /** The chosen experts as a set: among equals their order is free. */
-  private static boolean sameChoice(String name, long[] got, long[] want, int k) {
-    for (int i = 0; i < want.length; i += k) {
-      long[] a = java.util.Arrays.copyOfRange(got, i, i + k);
-      long[] b = java.util.Arrays.copyOfRange(want, i, i + k);
-      java.util.Arrays.sort(a);
-      java.util.Arrays.sort(b);
-      if (!java.util.Arrays.equals(a, b)) {
-        return false;
-      }
-    }
-    return true;
-  }
-
-  private static java.util.Optional<String> difference(String name, float[] got, float[] want) {
-    int bad = 0;
-    double worst = 0;
-    String example = "";
-    for (int i = 0; i < want.length; i++) {
-      double off = Math.abs((double) got[i] - want[i]);
-      if (!(off <= ABSOLUTE + RELATIVE * Math.abs(want[i]))) {
-        bad++;
-        if (!(off <= worst)) {
-          worst = off;
-          example = "[%d] is %s, wanted %s".formatted(i, got[i], want[i]);
-        }
-      }
-    }
-    return bad == 0
-        ? java.util.Optional.empty()
-        : java.util.Optional.of(
-            "%s: %d of %d, worst %s".formatted(name, bad, want.length, example));
+    assertThat(GoldenComparison.wrong(traced, expected, ROUNDING.negate())).isEmpty();
   }
 
   @Test
