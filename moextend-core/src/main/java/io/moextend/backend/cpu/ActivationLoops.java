@@ -3,11 +3,10 @@ package io.moextend.backend.cpu;
 import static io.moextend.backend.cpu.Vectors.LANES;
 import static io.moextend.backend.cpu.Vectors.SPECIES;
 import static io.moextend.backend.cpu.Vectors.load;
-import static io.moextend.backend.cpu.Vectors.narrow;
 import static io.moextend.backend.cpu.Vectors.store;
-import static io.moextend.backend.cpu.Vectors.widen;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
@@ -42,15 +41,6 @@ final class ActivationLoops {
     }
   }
 
-  /** As {@link #sigmoid}, of BF16. */
-  static void sigmoidBf16(long x, float steepness, long out, int n) {
-    FloatVector by = FloatVector.broadcast(SPECIES, steepness);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(x, i);
-      narrow(v.mul(VectorMath.sigmoid(v.mul(by))), out, i);
-    }
-  }
-
   /** x·σ(u(x)), where u is a line and a cube, so that σ(u) is (1 + tanh(u/2)) / 2. */
   static void tanh(long x, long out, int n) {
     for (int i = 0; i < n; i += LANES) {
@@ -60,12 +50,17 @@ final class ActivationLoops {
     }
   }
 
-  /** As {@link #tanh}, of BF16. */
-  static void tanhBf16(long x, long out, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(x, i);
-      FloatVector u = v.mul(v).fma(CUBIC, LINEAR).mul(v);
-      narrow(v.mul(VectorMath.sigmoid(u)), out, i);
+  /** σ(u) of {@link #tanh} of BF16 numbers, F32 in the order of {@link PairLoops}. */
+  static void tanhSigmas(long x, long sigma, int n) {
+    long step = Vectors.step();
+    for (long at = 0; at < 2L * n; at += step) {
+      IntVector pairs = Vectors.pairs(x + at);
+      FloatVector v = Vectors.even(pairs);
+      FloatVector w = Vectors.odd(pairs);
+      store(VectorMath.sigmoid(v.mul(v).fma(CUBIC, LINEAR).mul(v)), sigma + 2 * at, 0);
+      // not store: see GateLoops.sigmas
+      VectorMath.sigmoid(w.mul(w).fma(CUBIC, LINEAR).mul(w))
+          .intoMemorySegment(CpuArray.ALL, sigma + 2 * at + step, Vectors.ORDER);
     }
   }
 
@@ -121,14 +116,6 @@ final class ActivationLoops {
     for (int i = 0; i < n; i += LANES) {
       FloatVector v = load(x, i);
       store(v.blend(ZERO, v.compare(VectorOperators.LE, ZERO)), out, i);
-    }
-  }
-
-  /** As {@link #relu}, of BF16. */
-  static void reluBf16(long x, long out, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(x, i);
-      narrow(v.blend(ZERO, v.compare(VectorOperators.LE, ZERO)), out, i);
     }
   }
 

@@ -17,10 +17,10 @@ final class Pointwise {
   /**
    * f(x).
    *
-   * @param value F32
+   * @param value F32, in the order of {@link PairLoops} where x is BF16
    */
   static void apply(Lane lane, Activation kind, Operand x, Operand value, int n) {
-    long a = x.wide(lane, WIDE, n).address();
+    long a = x.unpacked(lane, WIDE, n).address();
     long f = value.address();
     switch (kind) {
       case SILU -> ActivationLoops.sigmoid(a, 1, f, n);
@@ -39,23 +39,30 @@ final class Pointwise {
 
   /** out = f(x), of one width. */
   static void activate(Lane lane, Activation kind, Operand x, Operand out, int n) {
-    if (x.width() == Vectors.BF16) {
-      long a = x.address();
-      long to = out.address();
-      switch (kind) {
-        case SILU -> ActivationLoops.sigmoidBf16(a, 1, to, n);
-        case QUICK_GELU -> ActivationLoops.sigmoidBf16(a, QUICK, to, n);
-        case GELU_TANH -> ActivationLoops.tanhBf16(a, to, n);
-        case RELU -> ActivationLoops.reluBf16(a, to, n);
-        case GELU, HARD_SIGMOID, HARD_SWISH -> {
-          Operand value = Operand.buffer(lane, VALUE, n);
-          apply(lane, kind, x, value, n);
-          out.take(value, n);
-        }
-      }
+    if (x.width() == Vectors.F32) {
+      apply(lane, kind, x, out, n);
       return;
     }
-    apply(lane, kind, x, out, n);
+    Operand value = Operand.buffer(lane, VALUE, n);
+    switch (kind) {
+      case SILU, QUICK_GELU, GELU_TANH -> {
+        factors(kind, x, value, n);
+        PointwiseLoops.multiply(value.address(), x.address(), out.address(), out.width(), n);
+      }
+      case GELU, RELU, HARD_SIGMOID, HARD_SWISH -> {
+        apply(lane, kind, x, value, n);
+        out.pack(value, n);
+      }
+    }
+  }
+
+  /** f(x) / x of what is made of a sigmoid, from BF16 to F32 in the order of {@link PairLoops}. */
+  private static void factors(Activation kind, Operand x, Operand factor, int n) {
+    if (kind == Activation.GELU_TANH) {
+      ActivationLoops.tanhSigmas(x.address(), factor.address(), n);
+    } else {
+      GateLoops.sigmas(x.address(), steepness(kind), factor.address(), n);
+    }
   }
 
   /** True where the derivative is made of the sigmoid of a multiple of x. */
@@ -76,7 +83,9 @@ final class Pointwise {
       apply(lane, kind, gate, value, n);
       PointwiseLoops.multiply(value.address(), up.address(), out.address(), out.width(), n);
     } else if (gate.width() == Vectors.BF16) {
-      GateLoops.gateBf16(x, steepness, up.address(), out.address(), n);
+      Operand sigma = Operand.buffer(lane, VALUE, n);
+      factors(kind, gate, sigma, n);
+      PointwiseLoops.multiply(sigma.address(), x, up.address(), out.address(), out.width(), n);
     } else {
       GateLoops.gate(x, steepness, up.address(), out.address(), n);
     }
@@ -90,7 +99,9 @@ final class Pointwise {
       both(lane, kind, x, Operand.buffer(lane, VALUE, n), slope, n);
       PointwiseLoops.multiply(slope.address(), d.address(), out.address(), out.width(), n);
     } else if (x.width() == Vectors.BF16) {
-      GateLoops.deriveBf16(d.address(), x.address(), steepness, out.address(), n);
+      Operand sigma = Operand.buffer(lane, VALUE, n);
+      factors(kind, x, sigma, n);
+      GateLoops.deriveBf16(d.address(), x.address(), steepness, sigma.address(), out.address(), n);
     } else {
       GateLoops.derive(d.address(), x.address(), steepness, out.address(), n);
     }
@@ -120,13 +131,9 @@ final class Pointwise {
       PointwiseLoops.multiply(by, up.address(), outer, left.address(), left.width(), n);
       PointwiseLoops.multiply(value, outer, right.address(), right.width(), n);
     } else if (gate.width() == Vectors.BF16) {
-      boolean inPlace = right.address() == up.address();
-      long aside = inPlace ? Operand.buffer(lane, SPARE, n).address() : right.address();
-      GateLoops.rightBf16(outer, x, steepness, value, aside, n);
+      factors(kind, gate, new Operand(value, Vectors.F32), n);
       GateLoops.leftBf16(outer, x, steepness, value, up.address(), left.address(), n);
-      if (inPlace) {
-        Bytes.copy(aside, right.address(), (long) n * Vectors.BF16);
-      }
+      PointwiseLoops.multiply(value, outer, right.address(), right.width(), n);
     } else {
       GateLoops.gradients(outer, x, steepness, up.address(), left.address(), right.address(), n);
     }
@@ -135,7 +142,7 @@ final class Pointwise {
   /** f(x) and f'(x), F32. */
   private static void both(
       Lane lane, Activation kind, Operand x, Operand value, Operand slope, int n) {
-    long a = x.wide(lane, WIDE, n).address();
+    long a = x.unpacked(lane, WIDE, n).address();
     long f = value.address();
     long d = slope.address();
     switch (kind) {
