@@ -21,7 +21,8 @@ final class ActivationLoops {
   private static final FloatVector CUBIC3 = FloatVector.broadcast(SPECIES, 6 * ROOT * CUBE);
   private static final FloatVector DENSITY =
       FloatVector.broadcast(SPECIES, (float) (1 / Math.sqrt(2 * Math.PI)));
-  private static final FloatVector MINUS_HALF = FloatVector.broadcast(SPECIES, -0.5f);
+  private static final FloatVector MINUS_HALF_LOG2_E =
+      FloatVector.broadcast(SPECIES, -0.5f * VectorMath.LOG2_E);
   private static final FloatVector ZERO = FloatVector.zero(SPECIES);
   private static final FloatVector HALF = FloatVector.broadcast(SPECIES, 0.5f);
   private static final FloatVector SIXTH = FloatVector.broadcast(SPECIES, 1f / 6);
@@ -76,27 +77,19 @@ final class ActivationLoops {
     }
   }
 
-  /** ln of the normal distribution's tail beyond |x|. */
-  static void logTail(long x, long out, int n) {
+  /** x·Φ(x). */
+  static void normal(long x, long out, int n) {
     for (int i = 0; i < n; i += LANES) {
-      store(VectorMath.logTail(load(x, i)), out, i);
+      FloatVector v = load(x, i);
+      store(v.mul(VectorMath.normal(v)), out, i);
     }
   }
 
-  /** x·Φ(x) from {@link #logTail}. */
-  static void normal(long x, long logTail, long out, int n) {
+  /** x·Φ(x) and Φ(x). */
+  static void normalSlope(long x, long value, long slope, int n) {
     for (int i = 0; i < n; i += LANES) {
       FloatVector v = load(x, i);
-      FloatVector tail = VectorMath.exp(load(logTail, i));
-      store(v.mul(VectorMath.normal(v, tail)), out, i);
-    }
-  }
-
-  /** Φ + x·φ from x·Φ; where x is 0 both are Φ(0) = 1/2. */
-  static void normalSlope(long x, long logTail, long value, long slope, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = load(x, i);
-      FloatVector whole = VectorMath.normal(v, VectorMath.exp(load(logTail, i)));
+      FloatVector whole = VectorMath.normal(v);
       store(v.mul(whole), value, i);
       store(whole, slope, i);
     }
@@ -106,7 +99,7 @@ final class ActivationLoops {
   static void addDensity(long x, long slope, int n) {
     for (int i = 0; i < n; i += LANES) {
       FloatVector v = load(x, i);
-      FloatVector density = VectorMath.exp(v.mul(v).mul(MINUS_HALF)).mul(DENSITY);
+      FloatVector density = VectorMath.exp2(v.mul(v).mul(MINUS_HALF_LOG2_E)).mul(DENSITY);
       store(v.fma(density, load(slope, i)), slope, i);
     }
   }

@@ -96,7 +96,11 @@ final class ExponentialLoops {
     }
   }
 
-  /** As {@link #scaled}, of BF16, where no x is much above the shift. */
+  /**
+   * As {@link #scaled}, of BF16, where no x is much above the shift.
+   *
+   * @param out F32 in the order of {@link PairLoops}
+   */
   static void scaledBf16(long x, float shift, float s, long out, int n) {
     FloatVector minus = FloatVector.broadcast(SPECIES, shift);
     FloatVector by = FloatVector.broadcast(SPECIES, s);
@@ -105,9 +109,8 @@ final class ExponentialLoops {
       IntVector pairs = Vectors.pairs(x + at);
       FloatVector v = Vectors.even(pairs).sub(minus).mul(VectorMath.LOG2_E);
       FloatVector w = Vectors.odd(pairs).sub(minus).mul(VectorMath.LOG2_E);
-      v = VectorMath.exp2(v).mul(by);
-      w = VectorMath.exp2(w).mul(by);
-      Vectors.narrow(v, w, out + at);
+      store(VectorMath.exp2(v).mul(by), out + 2 * at, 0);
+      store(VectorMath.exp2(w).mul(by), out + 2 * at, LANES);
     }
   }
 }

@@ -75,10 +75,14 @@ final class Logits {
       n = Operand.span(classes - c);
       Operand x = Operand.in(lane, 0, from, first + c, n);
       Operand out = Operand.out(lane, 1, to, first + c, n);
-      if (x.width() == Vectors.BF16) {
-        ExponentialLoops.scaledBf16(x.address(), logSumExp, factor, out.address(), n);
-      } else {
+      if (x.width() == Vectors.F32) {
         ExponentialLoops.scaled(x.address(), logSumExp, factor, out.address(), n);
+      }
+      for (int i = 0; x.width() == Vectors.BF16 && i < n; i += Pointwise.STRETCH) {
+        int m = Math.min(Pointwise.STRETCH, n - i);
+        Operand wide = Operand.buffer(lane, 2, m);
+        ExponentialLoops.scaledBf16(x.from(i).address(), logSumExp, factor, wide.address(), m);
+        out.from(i).pack(wide, m);
       }
       out.finish(lane, to, first + c, n);
     }

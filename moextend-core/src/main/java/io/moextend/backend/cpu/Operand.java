@@ -138,6 +138,11 @@ record Operand(long address, int width) {
     }
   }
 
+  /** The numbers from the {@code i}-th on. */
+  Operand from(int i) {
+    return new Operand(address + (long) i * width, width);
+  }
+
   /** Overwrites what pads the {@code n} numbers to whole vectors; there is none but in a copy. */
   void pad(int n, float value) {
     int end = (n + Vectors.LANES - 1) / Vectors.LANES * Vectors.LANES;

@@ -86,6 +86,11 @@ final class Vectors {
         .reinterpretAsFloats();
   }
 
+  /** Whole numbers of four bytes. */
+  static IntVector words(long address) {
+    return IntVector.fromMemorySegment(INTS, ALL, address, ORDER);
+  }
+
   /** BF16 numbers by twos, the one of even place in the lower half of a word. */
   static IntVector pairs(long address) {
     return IntVector.fromMemorySegment(INTS, ALL, address, ORDER);
