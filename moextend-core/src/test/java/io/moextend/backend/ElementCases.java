@@ -5,7 +5,9 @@ import java.util.ArrayList;
 import java.util.stream.Stream;
 
 final class ElementCases {
-  private static final int[][] SHAPES = {{1, 2}, {5, 6}, {0, 4}, {33, 66}, {7, 130}};
+  private static final int[][] SHAPES = {
+    {1, 2}, {5, 6}, {0, 4}, {33, 66}, {7, 130}, {3, 192}, {2, 1200}
+  };
 
   private ElementCases() {}
 

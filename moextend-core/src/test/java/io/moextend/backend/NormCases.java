@@ -7,7 +7,7 @@ import java.util.stream.Stream;
 final class NormCases {
   private static final double EPS = 1e-5;
   private static final int[][] SHAPES = {
-    {1, 3}, {1, 16}, {5, 7}, {0, 9}, {33, 65}, {64, 130}, {3, 1000}
+    {1, 3}, {1, 16}, {5, 7}, {0, 9}, {33, 65}, {64, 130}, {3, 1000}, {9, 64}, {3, 48}
   };
 
   private NormCases() {}

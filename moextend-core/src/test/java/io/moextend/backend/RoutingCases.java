@@ -12,11 +12,23 @@ final class RoutingCases {
 
   static Stream<Case> cases() {
     var cases = new ArrayList<Case>();
-    for (int[] s : new int[][] {{1, 1}, {7, 5}, {33, 9}, {0, 4}, {16, 64}, {3, 130}}) {
+    for (int[] s :
+        new int[][] {
+          {1, 1}, {70, 1}, {7, 5}, {33, 9}, {130, 9}, {140, 8}, {64, 16}, {0, 4}, {16, 64}, {3, 130}
+        }) {
       cases.add(softmax(s[0], s[1]));
     }
     for (int[] s :
-        new int[][] {{1, 1, 1}, {7, 5, 2}, {33, 9, 3}, {0, 4, 2}, {16, 8, 8}, {100, 64, 6}}) {
+        new int[][] {
+          {1, 1, 1},
+          {7, 5, 2},
+          {33, 9, 3},
+          {130, 9, 2},
+          {140, 8, 2},
+          {0, 4, 2},
+          {16, 8, 8},
+          {100, 64, 6}
+        }) {
       cases.add(topK(s[0], s[1], s[2]));
       cases.add(pick(s[0], s[1], s[2], true));
       cases.add(pick(s[0], s[1], s[2], false));

@@ -36,6 +36,10 @@ final class RowCases {
     cases.add(rotate(33, 5, 3, 10, 60));
     cases.add(rotate(1, 0, 1, 2, 2));
     cases.add(rotate(0, 0, 2, 8, 16).ofRows(0));
+    cases.add(rotate(5, 32, 2, 32, 100));
+    cases.add(rotate(5, 64, 3, 64, 256));
+    cases.add(rotate(3, 0, 2, 96, 200));
+    cases.add(rotate(3, 0, 2, 128, 256));
     return cases.stream();
   }
 

@@ -3,11 +3,10 @@ package io.moextend.backend.cpu;
 import static io.moextend.backend.cpu.Vectors.LANES;
 import static io.moextend.backend.cpu.Vectors.SPECIES;
 import static io.moextend.backend.cpu.Vectors.load;
-import static io.moextend.backend.cpu.Vectors.narrow;
 import static io.moextend.backend.cpu.Vectors.store;
-import static io.moextend.backend.cpu.Vectors.widen;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /**
@@ -22,7 +21,8 @@ final class ActivationLoops {
   private static final FloatVector CUBIC3 = FloatVector.broadcast(SPECIES, 6 * ROOT * CUBE);
   private static final FloatVector DENSITY =
       FloatVector.broadcast(SPECIES, (float) (1 / Math.sqrt(2 * Math.PI)));
-  private static final FloatVector MINUS_HALF = FloatVector.broadcast(SPECIES, -0.5f);
+  private static final FloatVector MINUS_HALF_LOG2_E =
+      FloatVector.broadcast(SPECIES, -0.5f * VectorMath.LOG2_E);
   private static final FloatVector ZERO = FloatVector.zero(SPECIES);
   private static final FloatVector HALF = FloatVector.broadcast(SPECIES, 0.5f);
   private static final FloatVector SIXTH = FloatVector.broadcast(SPECIES, 1f / 6);
@@ -42,15 +42,6 @@ final class ActivationLoops {
     }
   }
 
-  /** As {@link #sigmoid}, of BF16. */
-  static void sigmoidBf16(long x, float steepness, long out, int n) {
-    FloatVector by = FloatVector.broadcast(SPECIES, steepness);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(x, i);
-      narrow(v.mul(VectorMath.sigmoid(v.mul(by))), out, i);
-    }
-  }
-
   /** x·σ(u(x)), where u is a line and a cube, so that σ(u) is (1 + tanh(u/2)) / 2. */
   static void tanh(long x, long out, int n) {
     for (int i = 0; i < n; i += LANES) {
@@ -60,12 +51,17 @@ final class ActivationLoops {
     }
   }
 
-  /** As {@link #tanh}, of BF16. */
-  static void tanhBf16(long x, long out, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(x, i);
-      FloatVector u = v.mul(v).fma(CUBIC, LINEAR).mul(v);
-      narrow(v.mul(VectorMath.sigmoid(u)), out, i);
+  /** σ(u) of {@link #tanh} of BF16 numbers, F32 in the order of {@link PairLoops}. */
+  static void tanhSigmas(long x, long sigma, int n) {
+    long step = Vectors.step();
+    for (long at = 0; at < 2L * n; at += step) {
+      IntVector pairs = Vectors.pairs(x + at);
+      FloatVector v = Vectors.even(pairs);
+      FloatVector w = Vectors.odd(pairs);
+      store(VectorMath.sigmoid(v.mul(v).fma(CUBIC, LINEAR).mul(v)), sigma + 2 * at, 0);
+      // not store: see GateLoops.sigmas
+      VectorMath.sigmoid(w.mul(w).fma(CUBIC, LINEAR).mul(w))
+          .intoMemorySegment(CpuArray.ALL, sigma + 2 * at + step, Vectors.ORDER);
     }
   }
 
@@ -81,27 +77,19 @@ final class ActivationLoops {
     }
   }
 
-  /** ln of the normal distribution's tail beyond |x|. */
-  static void logTail(long x, long out, int n) {
+  /** x·Φ(x). */
+  static void normal(long x, long out, int n) {
     for (int i = 0; i < n; i += LANES) {
-      store(VectorMath.logTail(load(x, i)), out, i);
+      FloatVector v = load(x, i);
+      store(v.mul(VectorMath.normal(v)), out, i);
     }
   }
 
-  /** x·Φ(x) from {@link #logTail}. */
-  static void normal(long x, long logTail, long out, int n) {
+  /** x·Φ(x) and Φ(x). */
+  static void normalSlope(long x, long value, long slope, int n) {
     for (int i = 0; i < n; i += LANES) {
       FloatVector v = load(x, i);
-      FloatVector tail = VectorMath.exp(load(logTail, i));
-      store(v.mul(VectorMath.normal(v, tail)), out, i);
-    }
-  }
-
-  /** Φ + x·φ from x·Φ; where x is 0 both are Φ(0) = 1/2. */
-  static void normalSlope(long x, long logTail, long value, long slope, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = load(x, i);
-      FloatVector whole = VectorMath.normal(v, VectorMath.exp(load(logTail, i)));
+      FloatVector whole = VectorMath.normal(v);
       store(v.mul(whole), value, i);
       store(whole, slope, i);
     }
@@ -111,7 +99,7 @@ final class ActivationLoops {
   static void addDensity(long x, long slope, int n) {
     for (int i = 0; i < n; i += LANES) {
       FloatVector v = load(x, i);
-      FloatVector density = VectorMath.exp(v.mul(v).mul(MINUS_HALF)).mul(DENSITY);
+      FloatVector density = VectorMath.exp2(v.mul(v).mul(MINUS_HALF_LOG2_E)).mul(DENSITY);
       store(v.fma(density, load(slope, i)), slope, i);
     }
   }
@@ -121,14 +109,6 @@ final class ActivationLoops {
     for (int i = 0; i < n; i += LANES) {
       FloatVector v = load(x, i);
       store(v.blend(ZERO, v.compare(VectorOperators.LE, ZERO)), out, i);
-    }
-  }
-
-  /** As {@link #relu}, of BF16. */
-  static void reluBf16(long x, long out, int n) {
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(x, i);
-      narrow(v.blend(ZERO, v.compare(VectorOperators.LE, ZERO)), out, i);
     }
   }
 

@@ -126,7 +126,7 @@ interface CpuElements extends ElementKernels {
     scale.require("scale", -1);
     int width = CpuDevice.count(x.dim(1));
     CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
-    try (var w = new WideRow(cpu(), CpuArray.of(scale, x.dtype()))) {
+    try (var w = new WideRow(cpu(), CpuArray.of(scale, x.dtype()), a)) {
       cpu()
           .forRows(
               x.dim(0),
@@ -136,7 +136,7 @@ interface CpuElements extends ElementKernels {
                 Operand row = Operand.in(lane, 0, a, first, width);
                 Operand result = Operand.out(lane, 1, out, first, width);
                 NormLoops.scale(
-                    row.address(), 0, 1, w.address(), result.address(), result.width(), width);
+                    row.address(), 1, w.address(), result.address(), result.width(), width);
                 result.finish(lane, out, first, width);
               });
     }
@@ -150,8 +150,9 @@ interface CpuElements extends ElementKernels {
     sameShape(dOut, x);
     int width = CpuDevice.count(x.dim(1));
     return new RowSum(cpu(), x.dim(0), width)
-        .run(
+        .runLike(
             to,
+            a,
             (lane, first, rows, into) -> {
               for (long r = first; r < first + rows; r++) {
                 Operand outer = Operand.in(lane, 0, d, r * width, width);

@@ -15,14 +15,14 @@ interface CpuNorms extends NormKernels {
     int width = width(x, weight);
     CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
     CpuArray inverse = CpuDevice.allocate(to, DType.F32, x.dim(0));
-    try (var w = new WideRow(cpu(), CpuArray.of(weight))) {
+    try (var w = new WideRow(cpu(), CpuArray.of(weight), a)) {
       forRows(
           a,
           out,
           (row, result, r) -> {
             float inv = (float) (1 / Math.sqrt((double) row.dot(row, width) / width + eps));
             NormLoops.scale(
-                row.address(), 0, inv, w.address(), result.address(), result.width(), width);
+                row.address(), inv, w.address(), result.address(), result.width(), width);
             inverse.setFloat(r, inv);
           });
     }
@@ -48,8 +48,8 @@ interface CpuNorms extends NormKernels {
     CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
     CpuArray inverse = CpuDevice.allocate(to, DType.F32, x.dim(0));
     CpuArray mean = CpuDevice.allocate(to, DType.F32, x.dim(0));
-    try (var w = new WideRow(cpu(), CpuArray.of(weight));
-        var b = new WideRow(cpu(), CpuArray.of(bias))) {
+    try (var w = new WideRow(cpu(), CpuArray.of(weight), a);
+        var b = new WideRow(cpu(), CpuArray.of(bias), a)) {
       forRows(
           a,
           out,
@@ -57,10 +57,7 @@ interface CpuNorms extends NormKernels {
             long from = row.address();
             float mu = NormLoops.sum(from, row.width(), width) / width;
             row.pad(width, mu);
-            float squares =
-                row.width() == Vectors.BF16
-                    ? NormLoops.squaresBf16(from, mu, width)
-                    : NormLoops.squares(from, mu, width);
+            float squares = NormLoops.squares(from, mu, row.width(), width);
             float inv = (float) (1 / Math.sqrt((double) squares / width + eps));
             NormLoops.shift(
                 from, mu, inv, w.address(), b.address(), result.address(), result.width(), width);
@@ -91,7 +88,7 @@ interface CpuNorms extends NormKernels {
     int width = width(x, weight);
     dOut.require("dOut", x.shape());
     CpuArray out = CpuDevice.allocate(to, x.dtype(), x.shape());
-    try (var w = new WideRow(cpu(), CpuArray.of(weight))) {
+    try (var w = new WideRow(cpu(), CpuArray.of(weight), a)) {
       cpu()
           .forRows(
               x.dim(0),
@@ -125,8 +122,9 @@ interface CpuNorms extends NormKernels {
     dOut.require("dOut", x.shape());
     int width = CpuDevice.count(x.dim(1));
     return new RowSum(cpu(), x.dim(0), width)
-        .run(
+        .runLike(
             to,
+            a,
             (lane, first, rows, into) -> {
               for (long row = first; row < first + rows; row++) {
                 Operand g = Operand.in(lane, 0, d, row * width, width);

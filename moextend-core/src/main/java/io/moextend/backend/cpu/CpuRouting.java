@@ -98,14 +98,14 @@ interface CpuRouting extends RoutingKernels {
         scores.dim(0),
         experts,
         block -> {
-          Operand turned = block.turned(0, a);
-          Operand column = block.column();
+          long turned = block.turned(0, a).address();
+          Operand columns = block.columns(k);
+          ScoreLoops.keys(turned, experts);
           for (int j = 0; j < k; j++) {
-            ScoreLoops.takeLargest(turned.address(), experts, column.address());
-            for (int r = 0; r < block.count(); r++) {
-              out.setInt((block.firstRow() + r) * k + j, (int) column.get(r));
-            }
+            long column = columns.address() + 4L * j * ScoreLoops.ROWS;
+            ScoreLoops.takeLargest(turned, experts, column);
           }
+          block.write(columns, out);
         });
     return out;
   }

@@ -197,66 +197,14 @@ interface CpuRows extends RowKernels {
       throw new ShapeException(
           "%d heads of %d from column %d on of %s".formatted(heads, 2 * half, from, x));
     }
-    float sign = inverse ? -1 : 1;
     CpuArray out = CpuDevice.allocate(to, x.dtype(), x.dim(0), width);
+    var turn = new HeadTurn(a, cosines, sines, heads, inverse ? -1 : 1, out);
     cpu()
         .forRows(
             x.dim(0),
             width,
-            (lane, r) -> {
-              long table = (long) position.intAt(r) * half;
-              if (half % Vectors.LANES != 0) {
-                turn(lane, a, r * all + from, cosines, sines, table, sign, out, (long) r * width);
-                return;
-              }
-              Operand row = Operand.in(lane, 0, a, r * all + from, width);
-              Operand turned = Operand.out(lane, 1, out, (long) r * width, width);
-              long s = sines.address(table);
-              if (inverse) {
-                Operand negated = Operand.buffer(lane, 2, half);
-                PointwiseLoops.scale(s, -1, negated.address(), Vectors.F32, half);
-                s = negated.address();
-              }
-              long c = cosines.address(table);
-              if (row.width() == Vectors.BF16) {
-                RowLoops.turnBf16(row.address(), c, s, half, heads, turned.address());
-              } else {
-                RowLoops.turn(row.address(), c, s, half, heads, turned.address());
-              }
-              turned.finish(lane, out, (long) r * width, width);
-            });
+            (lane, r) -> turn.row(lane, r * all + from, position.intAt(r), (long) r * width));
     return out;
-  }
-
-  /** One row whose half heads are no whole vectors. */
-  private static void turn(
-      Lane lane,
-      CpuArray from,
-      long first,
-      CpuArray cosines,
-      CpuArray sines,
-      long table,
-      float sign,
-      CpuArray out,
-      long at) {
-    int half = CpuDevice.count(cosines.dim(1));
-    int width = CpuDevice.count(out.dim(1));
-    float[] row = lane.floats(0, width);
-    float[] c = lane.floats(1, half);
-    float[] s = lane.floats(2, half);
-    Floats.load(from, first, width, row);
-    Floats.load(cosines, table, half, c);
-    Floats.load(sines, table, half, s);
-    for (int head = 0; head < width; head += 2 * half) {
-      for (int i = head; i < head + half; i++) {
-        float x1 = row[i];
-        float x2 = row[i + half];
-        float sine = sign * s[i - head];
-        row[i] = x1 * c[i - head] - x2 * sine;
-        row[i + half] = x2 * c[i - head] + x1 * sine;
-      }
-    }
-    Floats.store(row, width, out, at);
   }
 
   private CpuArray copyOf(Arena to, Array x) {

@@ -8,6 +8,7 @@ import static io.moextend.backend.cpu.Vectors.store;
 import static io.moextend.backend.cpu.Vectors.widen;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 
 /** Loops of softmax and its losses, compiled as {@link PointwiseLoops} are. */
@@ -40,8 +41,8 @@ final class ExponentialLoops {
   }
 
   /**
-   * Σ e^(x - shift), F32, to {@code result} and the largest x to the number after it. What pads x
-   * has to be -∞.
+   * Σ e^(x - shift), F32, and the largest x: each lane's to the two vectors at {@code result}, for
+   * {@link #total} and {@link #largest}. What pads x has to be -∞.
    */
   static void sumAndMax(long x, float shift, long result, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, shift);
@@ -52,22 +53,38 @@ final class ExponentialLoops {
       sum = sum.add(VectorMath.exp(v.sub(by)));
       most = VectorMath.larger(most, v);
     }
-    CpuArray.ALL.set(CpuArray.FLOAT, result, VectorMath.total(sum));
-    CpuArray.ALL.set(CpuArray.FLOAT, result + 4, most.reduceLanes(VectorOperators.MAX));
+    store(sum, result, 0);
+    store(most, result, LANES);
   }
 
-  /** As {@link #sumAndMax}, of BF16. */
+  /** As {@link #sumAndMax}, of BF16; a sum that overflows may be any number. */
   static void sumAndMaxBf16(long x, float shift, long result, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, shift);
-    FloatVector sum = FloatVector.zero(SPECIES);
+    FloatVector even = FloatVector.zero(SPECIES);
+    FloatVector odd = even;
     FloatVector most = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(x, i);
-      sum = sum.add(VectorMath.exp(v.sub(by)));
-      most = VectorMath.larger(most, v);
+    long step = Vectors.step();
+    for (long at = 0; at < 2L * n; at += step) {
+      IntVector pairs = Vectors.pairs(x + at);
+      FloatVector v = Vectors.even(pairs);
+      FloatVector w = Vectors.odd(pairs);
+      most = VectorMath.larger(VectorMath.larger(most, v), w);
+      even = even.add(VectorMath.exp2(v.sub(by).mul(VectorMath.LOG2_E)));
+      odd = odd.add(VectorMath.exp2(w.sub(by).mul(VectorMath.LOG2_E)));
     }
-    CpuArray.ALL.set(CpuArray.FLOAT, result, VectorMath.total(sum));
-    CpuArray.ALL.set(CpuArray.FLOAT, result + 4, most.reduceLanes(VectorOperators.MAX));
+    // not store: see GateLoops.sigmas
+    even.add(odd).intoMemorySegment(CpuArray.ALL, result, Vectors.ORDER);
+    most.intoMemorySegment(CpuArray.ALL, result + step, Vectors.ORDER);
+  }
+
+  /** The sum of a vector's lanes. */
+  static float total(long vector) {
+    return VectorMath.total(load(vector, 0));
+  }
+
+  /** The largest of a vector's lanes. */
+  static float largest(long vector) {
+    return VectorMath.largest(load(vector, 0));
   }
 
   /** out = s·e^(x - shift), F32. */
@@ -76,6 +93,24 @@ final class ExponentialLoops {
     FloatVector by = FloatVector.broadcast(SPECIES, s);
     for (int i = 0; i < n; i += LANES) {
       store(VectorMath.exp(load(x, i).sub(minus)).mul(by), out, i);
+    }
+  }
+
+  /**
+   * As {@link #scaled}, of BF16, where no x is much above the shift.
+   *
+   * @param out F32 in the order of {@link PairLoops}
+   */
+  static void scaledBf16(long x, float shift, float s, long out, int n) {
+    FloatVector minus = FloatVector.broadcast(SPECIES, shift);
+    FloatVector by = FloatVector.broadcast(SPECIES, s);
+    long step = Vectors.step();
+    for (long at = 0; at < 2L * n; at += step) {
+      IntVector pairs = Vectors.pairs(x + at);
+      FloatVector v = Vectors.even(pairs).sub(minus).mul(VectorMath.LOG2_E);
+      FloatVector w = Vectors.odd(pairs).sub(minus).mul(VectorMath.LOG2_E);
+      store(VectorMath.exp2(v).mul(by), out + 2 * at, 0);
+      store(VectorMath.exp2(w).mul(by), out + 2 * at, LANES);
     }
   }
 }

@@ -1,18 +1,24 @@
 package io.moextend.backend.cpu;
 
+import static io.moextend.backend.cpu.CpuArray.ALL;
 import static io.moextend.backend.cpu.Vectors.LANES;
+import static io.moextend.backend.cpu.Vectors.ORDER;
 import static io.moextend.backend.cpu.Vectors.SPECIES;
+import static io.moextend.backend.cpu.Vectors.even;
 import static io.moextend.backend.cpu.Vectors.load;
 import static io.moextend.backend.cpu.Vectors.narrow;
+import static io.moextend.backend.cpu.Vectors.odd;
+import static io.moextend.backend.cpu.Vectors.pairs;
 import static io.moextend.backend.cpu.Vectors.store;
-import static io.moextend.backend.cpu.Vectors.widen;
 
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 
 /**
- * What a network of SiLU or its like does most, each in one loop, so that memory is waited for
- * while there is something to compute: f(x) = x·σ(u) and f'(x) = σ + u·σ·(1 - σ), where u is
- * steepness·x. Compiled as {@link PointwiseLoops} are.
+ * What a network of SiLU or its like does most: f(x) = x·σ(u) and f'(x) = σ + u·σ·(1 - σ), where u
+ * is steepness·x. F32 in one loop, so that memory is waited for while there is something to
+ * compute; BF16 in two, since of two σ side by side and what is made of them the compiler does not
+ * take all. Compiled as {@link PointwiseLoops} are.
  */
 final class GateLoops {
   private GateLoops() {}
@@ -26,15 +32,6 @@ final class GateLoops {
     }
   }
 
-  /** As {@link #gate}, of BF16. */
-  static void gateBf16(long gate, float steepness, long up, long out, int n) {
-    FloatVector by = FloatVector.broadcast(SPECIES, steepness);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(gate, i);
-      narrow(v.mul(widen(up, i)).mul(VectorMath.sigmoid(v.mul(by))), out, i);
-    }
-  }
-
   /** out = d·f'(x), F32. */
   static void derive(long d, long x, float steepness, long out, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, steepness);
@@ -45,13 +42,22 @@ final class GateLoops {
     }
   }
 
-  /** As {@link #derive}, of BF16. */
-  static void deriveBf16(long d, long x, float steepness, long out, int n) {
+  /**
+   * As {@link #derive}, of BF16.
+   *
+   * @param sigma of {@link #sigmas}
+   */
+  static void deriveBf16(long d, long x, float steepness, long sigma, long out, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, steepness);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector u = widen(x, i).mul(by);
-      FloatVector s = VectorMath.sigmoid(u);
-      narrow(s.sub(s.mul(s)).fma(u, s).mul(widen(d, i)), out, i);
+    long step = Vectors.step();
+    for (long at = 0; at < 2L * n; at += step) {
+      IntVector v = pairs(x + at);
+      IntVector outer = pairs(d + at);
+      FloatVector s = load(sigma + 2 * at, 0);
+      FloatVector t = load(sigma + 2 * at, LANES);
+      FloatVector evens = s.sub(s.mul(s)).fma(even(v).mul(by), s).mul(even(outer));
+      FloatVector odds = t.sub(t.mul(t)).fma(odd(v).mul(by), t).mul(odd(outer));
+      narrow(evens, odds, out + at);
     }
   }
 
@@ -68,24 +74,39 @@ final class GateLoops {
     }
   }
 
-  /** The right of {@link #gradients}, of BF16; σ, F32, for {@link #leftBf16}. */
-  static void rightBf16(long d, long gate, float steepness, long sigma, long right, int n) {
+  /**
+   * The left of {@link #gradients}, of BF16.
+   *
+   * @param sigma of {@link #sigmas}; becomes f(gate)
+   */
+  static void leftBf16(long d, long gate, float steepness, long sigma, long up, long left, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, steepness);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector v = widen(gate, i);
-      FloatVector s = VectorMath.sigmoid(v.mul(by));
-      store(s, sigma, i);
-      narrow(v.mul(s).mul(widen(d, i)), right, i);
+    long step = Vectors.step();
+    for (long at = 0; at < 2L * n; at += step) {
+      IntVector pairs = pairs(gate + at);
+      IntVector w = pairs(up + at);
+      IntVector outer = pairs(d + at);
+      FloatVector v = even(pairs);
+      FloatVector s = load(sigma + 2 * at, 0);
+      store(v.mul(s), sigma + 2 * at, 0);
+      FloatVector evens = s.sub(s.mul(s)).fma(v.mul(by), s).mul(even(w)).mul(even(outer));
+      v = odd(pairs);
+      s = load(sigma + 2 * at, LANES);
+      store(v.mul(s), sigma + 2 * at, LANES);
+      FloatVector odds = s.sub(s.mul(s)).fma(v.mul(by), s).mul(odd(w)).mul(odd(outer));
+      narrow(evens, odds, left + at);
     }
   }
 
-  /** The left of {@link #gradients}, of BF16. */
-  static void leftBf16(long d, long gate, float steepness, long sigma, long up, long left, int n) {
+  /** σ(u) of BF16 numbers, F32 in the order of {@link PairLoops}. */
+  static void sigmas(long x, float steepness, long sigma, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, steepness);
-    for (int i = 0; i < n; i += LANES) {
-      FloatVector s = load(sigma, i);
-      FloatVector slope = s.sub(s.mul(s)).fma(widen(gate, i).mul(by), s);
-      narrow(slope.mul(widen(up, i)).mul(widen(d, i)), left, i);
+    long step = Vectors.step();
+    for (long at = 0; at < 2L * n; at += step) {
+      IntVector v = pairs(x + at);
+      store(VectorMath.sigmoid(even(v).mul(by)), sigma + 2 * at, 0);
+      // not store: after two of these no more of our methods are compiled into a loop
+      VectorMath.sigmoid(odd(v).mul(by)).intoMemorySegment(ALL, sigma + 2 * at + step, ORDER);
     }
   }
 }

@@ -25,8 +25,8 @@ final class Logits {
    * overflow.
    */
   static float logSumExp(Lane lane, CpuArray from, long first, int classes) {
-    Operand result = Operand.buffer(lane, 1, 2);
-    int n = Math.min(classes, Vectors.LANES);
+    Operand result = Operand.buffer(lane, 1, 2 * Vectors.LANES);
+    int n = Math.min(classes, 2 * Vectors.LANES);
     Operand start = in(lane, from, first, n);
     float shift = Math.max(ExponentialLoops.max(start.address(), start.width(), n), LEAST);
     double sum = 0;
@@ -34,18 +34,18 @@ final class Logits {
       n = Operand.span(classes - c);
       Operand x = in(lane, from, first + c, n);
       sumAndMax(x, shift, result, n);
-      float max = result.get(1);
+      float max = ExponentialLoops.largest(result.address() + 4L * Vectors.LANES);
       if (max > shift) {
         sum *= Math.exp((double) shift - max);
         if (max - shift > SAFE) {
           sumAndMax(x, max, result, n);
-          sum += result.get(0);
+          sum += ExponentialLoops.total(result.address());
         } else {
-          sum += result.get(0) * Math.exp((double) shift - max);
+          sum += ExponentialLoops.total(result.address()) * Math.exp((double) shift - max);
         }
         shift = max;
       } else {
-        sum += result.get(0);
+        sum += ExponentialLoops.total(result.address());
       }
     }
     return (float) (shift + Math.log(sum));
@@ -73,15 +73,22 @@ final class Logits {
     int n;
     for (int c = 0; c < classes; c += n) {
       n = Operand.span(classes - c);
-      Operand x = Operand.in(lane, 0, from, first + c, n).wide(lane, 1, n);
-      Operand out = Operand.out(lane, 2, to, first + c, n);
-      Operand wide = out.wideOut(lane, 3, n);
-      ExponentialLoops.scaled(x.address(), logSumExp, factor, wide.address(), n);
-      if (wanted >= c && wanted < c + n) {
-        wide.set(wanted - c, wide.get(wanted - c) - factor);
+      Operand x = Operand.in(lane, 0, from, first + c, n);
+      Operand out = Operand.out(lane, 1, to, first + c, n);
+      if (x.width() == Vectors.F32) {
+        ExponentialLoops.scaled(x.address(), logSumExp, factor, out.address(), n);
       }
-      out.take(wide, n);
+      for (int i = 0; x.width() == Vectors.BF16 && i < n; i += Pointwise.STRETCH) {
+        int m = Math.min(Pointwise.STRETCH, n - i);
+        Operand wide = Operand.buffer(lane, 2, m);
+        ExponentialLoops.scaledBf16(x.from(i).address(), logSumExp, factor, wide.address(), m);
+        out.from(i).pack(wide, m);
+      }
       out.finish(lane, to, first + c, n);
     }
+    double p = Math.exp((double) at(lane, from, first + wanted) - logSumExp);
+    float[] one = lane.floats(0, 1);
+    one[0] = (float) (factor * (p - 1));
+    Floats.store(one, 1, to, first + wanted);
   }
 }

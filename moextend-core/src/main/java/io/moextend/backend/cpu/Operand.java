@@ -4,7 +4,8 @@ import io.moextend.array.DType;
 
 /**
  * Some numbers of an array as a loop over whole vectors reads or writes them: where they are, if
- * that is F32 or BF16 and no vector would reach beyond them, else a copy in F32.
+ * that is F32 or BF16, which goes by pairs, and no vector would reach beyond them, else a copy in
+ * F32.
  *
  * @param width bytes of a number: {@link Vectors#F32} or {@link Vectors#BF16}
  */
@@ -12,12 +13,15 @@ record Operand(long address, int width) {
   /** Buffers for copies begin here among a worker's. */
   private static final int COPIES = 32;
 
+  /** Numbers of a vector of pairs. */
+  private static final int PAIRS = 2 * Vectors.LANES;
+
   /**
    * How many of {@code left} numbers to take at once, so that all but the last few are in place.
    */
   static int span(long left) {
     int n = (int) Math.min(CpuDevice.CHUNK, left);
-    return n < Vectors.LANES ? n : n - n % Vectors.LANES;
+    return n < PAIRS ? n : n - n % PAIRS;
   }
 
   /**
@@ -30,6 +34,10 @@ record Operand(long address, int width) {
       return new Operand(from.address(first), from.dtype().bytes());
     }
     Operand copy = buffer(lane, slot, n);
+    if (from.dtype() == DType.BF16 && n % Vectors.LANES == 0) {
+      PointwiseLoops.widenTo(from.address(first), copy.address, n);
+      return copy;
+    }
     float[] values = lane.floats(0, n);
     Floats.load(from, first, n, values);
     Floats.store(values, Floats.padded(n), DType.F32, copy.address);
@@ -45,7 +53,12 @@ record Operand(long address, int width) {
 
   /** To be called after the loop that wrote {@code n} numbers here. */
   void finish(Lane lane, CpuArray to, long first, int n) {
-    if (!inPlace(to, n)) {
+    if (inPlace(to, n)) {
+      return;
+    }
+    if (to.dtype() == DType.BF16 && n % Vectors.LANES == 0) {
+      PointwiseLoops.narrowTo(address, to.address(first), n);
+    } else {
       float[] values = lane.floats(0, n);
       Floats.load(DType.F32, address, n, values);
       Floats.store(values, n, to, first);
@@ -96,6 +109,16 @@ record Operand(long address, int width) {
     return copy;
   }
 
+  /** These numbers in F32 and, if they are BF16, in the order of {@link PairLoops}. */
+  Operand unpacked(Lane lane, int slot, int n) {
+    if (width == Vectors.F32) {
+      return this;
+    }
+    Operand copy = buffer(lane, slot, n);
+    PairLoops.unpack(address, copy.address, n);
+    return copy;
+  }
+
   /** Where F32 numbers can be written that go here: here, or to a buffer for {@link #take}. */
   Operand wideOut(Lane lane, int slot, int n) {
     return width == Vectors.F32 ? this : buffer(lane, slot, n);
@@ -106,6 +129,18 @@ record Operand(long address, int width) {
     if (written.address != address) {
       PointwiseLoops.narrowTo(written.address, address, n);
     }
+  }
+
+  /** As {@link #take}, in the order of {@link PairLoops} where this is BF16. */
+  void pack(Operand written, int n) {
+    if (written.address != address) {
+      PairLoops.pack(written.address, address, n);
+    }
+  }
+
+  /** The numbers from the {@code i}-th on. */
+  Operand from(int i) {
+    return new Operand(address + (long) i * width, width);
   }
 
   /** Overwrites what pads the {@code n} numbers to whole vectors; there is none but in a copy. */
@@ -126,7 +161,16 @@ record Operand(long address, int width) {
   }
 
   /** True where {@code n} numbers of an array can be read and written where they are. */
-  static boolean inPlace(CpuArray array, int n) {
-    return n % Vectors.LANES == 0 && (array.dtype() == DType.F32 || array.dtype() == DType.BF16);
+  private static boolean inPlace(CpuArray array, int n) {
+    return switch (array.dtype()) {
+      case F32 -> n % Vectors.LANES == 0;
+      case BF16 -> n % PAIRS == 0;
+      case F64, F16, I64, I32, I8, U8 -> false;
+    };
+  }
+
+  /** What {@link #in} and {@link #out} will say of {@code n} numbers of an array. */
+  static int width(CpuArray array, int n) {
+    return inPlace(array, n) ? array.dtype().bytes() : Vectors.F32;
   }
 }

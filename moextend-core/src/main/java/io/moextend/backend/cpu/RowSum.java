@@ -54,6 +54,19 @@ final class RowSum {
     return out;
   }
 
+  /**
+   * As {@link #run}, of rows that are added in the order in which those of {@code like} are read.
+   *
+   * @param like rows of the same width
+   */
+  CpuArray runLike(Arena to, CpuArray like, Rows task) {
+    CpuArray out = run(to, task);
+    if (Operand.width(like, width) == Vectors.BF16) {
+      PairLoops.join(out.address(), out.address(), width);
+    }
+    return out;
+  }
+
   private void total(Lane lane, CpuArray parts, int blocks, CpuArray out, long first, int n) {
     Operand sum = Operand.out(lane, 0, out, first, n);
     Bytes.clear(sum.address(), 4L * Floats.padded(n));

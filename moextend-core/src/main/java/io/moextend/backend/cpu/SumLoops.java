@@ -10,6 +10,7 @@ import static io.moextend.backend.cpu.Vectors.widen;
 import java.nio.ByteOrder;
 import jdk.incubator.vector.DoubleVector;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
@@ -68,13 +69,12 @@ final class SumLoops {
   static float dotBf16(long a, long b, int n) {
     FloatVector even = FloatVector.zero(SPECIES);
     FloatVector odd = even;
-    int whole = n - n % (2 * LANES);
-    for (int i = 0; i < whole; i += 2 * LANES) {
-      even = widen(a, i).fma(widen(b, i), even);
-      odd = widen(a, i + LANES).fma(widen(b, i + LANES), odd);
-    }
-    for (int i = whole; i < n; i += LANES) {
-      even = widen(a, i).fma(widen(b, i), even);
+    long step = Vectors.step();
+    for (long at = 0; at < 2L * n; at += step) {
+      IntVector x = Vectors.pairs(a + at);
+      IntVector y = Vectors.pairs(b + at);
+      even = Vectors.even(x).fma(Vectors.even(y), even);
+      odd = Vectors.odd(x).fma(Vectors.odd(y), odd);
     }
     return VectorMath.total(even.add(odd));
   }

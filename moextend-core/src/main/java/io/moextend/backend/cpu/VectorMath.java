@@ -8,8 +8,8 @@ import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
- * Functions and sums in F32 over whole vectors. The polynomials are Chebyshev fits of our own;
- * their errors stand beside them. The same on every CPU with vectors of one width.
+ * Functions and sums in F32 over whole vectors. The polynomials are fits of our own; their errors
+ * stand beside them. The same on every CPU with vectors of one width.
  */
 final class VectorMath {
   private static final VectorSpecies<Float> SPECIES = Floats.SPECIES;
@@ -23,22 +23,6 @@ final class VectorMath {
   private static final float EXP_MAX = 88.72283f;
   private static final float EXP_MIN = -87.33654f;
   private static final float TO_WHOLE = 0x1.8p23f;
-
-  // Vectors made once: to make them in the loop is more than can be compiled into it.
-  private static final FloatVector T12 = set(-5.409155e-11f);
-  private static final FloatVector T11 = set(2.940449e-9f);
-  private static final FloatVector T10 = set(-7.121877e-8f);
-  private static final FloatVector T9 = set(1.0096046e-6f);
-  private static final FloatVector T8 = set(-9.192061e-6f);
-  private static final FloatVector T7 = set(5.4324356e-5f);
-  private static final FloatVector T6 = set(-1.8170808e-4f);
-  private static final FloatVector T5 = set(-5.0456987e-5f);
-  private static final FloatVector T4 = set(4.90313e-3f);
-  private static final FloatVector T3 = set(-3.642637e-2f);
-  private static final FloatVector T2 = set(-3.1827590e-1f);
-  private static final FloatVector T1 = set(-7.9788947e-1f);
-  private static final FloatVector T0 = set(-6.9314706e-1f);
-  private static final FloatVector EIGHT = set(8f);
 
   private VectorMath() {}
 
@@ -56,12 +40,6 @@ final class VectorMath {
   private static final FloatVector ONE = set(1f);
   private static final FloatVector ZERO = set(0f);
   private static final FloatVector BY_MINUS_LOG2_E = set(-LOG2_E);
-  private static final FloatVector LEAST_POWER = set(-126f);
-  private static final FloatVector D5 = set(0.0013264727f);
-  private static final FloatVector D4 = set(0.009671513f);
-  private static final FloatVector D3 = set(0.055507336f);
-  private static final FloatVector D2 = set(0.24022242f);
-  private static final FloatVector D1 = set(0.693147f);
   private static final FloatVector INFINITY = set(Float.POSITIVE_INFINITY);
 
   /** e^x; relative error below 2e-7, infinity above 88.72, 0 below -87.33. */
@@ -106,28 +84,38 @@ final class VectorMath {
     FloatVector t = y.add(WHOLE);
     FloatVector r = y.sub(t.sub(WHOLE));
     FloatVector square = r.mul(r);
-    FloatVector upper = D5.fma(r, D4).fma(square, D3.fma(r, D2));
-    FloatVector p = upper.fma(square, D1.fma(r, ONE));
+    FloatVector upper = P5.fma(r, P4).fma(square, P3.fma(r, P2));
+    FloatVector p = upper.fma(square, P1.fma(r, ONE));
     IntVector whole = t.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23);
     FloatVector e = p.reinterpretAsInts().add(whole).reinterpretAsFloats();
-    FloatVector tail = e.blend(ZERO, y.compare(VectorOperators.LT, LEAST_POWER));
+    FloatVector tail = e.blend(ZERO, y.compare(VectorOperators.LT, LEAST));
     return ONE.blend(tail, x.compare(VectorOperators.LT, ZERO)).div(tail.add(ONE));
   }
 
-  /**
-   * The normal distribution function, given {@code exp(logTail(x))}: in steps small enough to be
-   * compiled into their callers. Absolute error below 1e-7, relative 2e-5 at -8.
-   */
-  static FloatVector normal(FloatVector x, FloatVector tail) {
-    return ONE.sub(tail).blend(tail, x.compare(VectorOperators.LT, ZERO));
-  }
+  private static final FloatVector N0 = set(0.39894183f);
+  private static final FloatVector N1 = set(0.052056814f);
+  private static final FloatVector N2 = set(5.6984344e-3f);
+  private static final FloatVector N3 = set(3.4145787e-4f);
+  private static final FloatVector N4 = set(6.2616043e-6f);
+  private static final FloatVector M1 = set(0.29714645f);
+  private static final FloatVector M2 = set(0.038821623f);
+  private static final FloatVector M3 = set(2.8625891e-3f);
+  private static final FloatVector M4 = set(1.2246874e-4f);
+  private static final FloatVector M5 = set(5.2957249e-7f);
+  private static final FloatVector HALF = set(0.5f);
+  // The square from which on the function is 0 or 1.
+  private static final IntVector FAR = set(5.3f * 5.3f).reinterpretAsInts();
 
-  /** ln of the normal distribution's tail beyond |x|, as beyond 8 from there on. */
-  static FloatVector logTail(FloatVector x) {
-    FloatVector t = x.abs();
-    t = t.blend(EIGHT, t.compare(VectorOperators.GT, EIGHT));
-    FloatVector upper = T12.fma(t, T11).fma(t, T10).fma(t, T9).fma(t, T8).fma(t, T7).fma(t, T6);
-    return upper.fma(t, T5).fma(t, T4).fma(t, T3).fma(t, T2).fma(t, T1).fma(t, T0);
+  /** The normal distribution function; absolute error below 3e-7. */
+  static FloatVector normal(FloatVector x) {
+    // squares are compared as whole numbers, which takes one step
+    FloatVector z = x.mul(x).reinterpretAsInts().min(FAR).reinterpretAsFloats();
+    FloatVector square = z.mul(z);
+    FloatVector above = N4.fma(square, N3.fma(z, N2)).fma(square, N1.fma(z, N0));
+    FloatVector below = M5.fma(z, M4).fma(square, M3.fma(z, M2)).fma(square, M1.fma(z, ONE));
+    FloatVector y = above.div(below).fma(x, HALF);
+    return y.blend(ZERO, y.compare(VectorOperators.LT, ZERO))
+        .blend(ONE, y.compare(VectorOperators.GT, ONE));
   }
 
   private static FloatVector set(float value) {

@@ -7,6 +7,7 @@ import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
@@ -29,7 +30,7 @@ final class Vectors {
   private static final VectorSpecies<Short> SHORTS =
       VectorSpecies.of(short.class, VectorShape.forBitSize(SPECIES.vectorBitSize() / 2));
   private static final MemorySegment ALL = CpuArray.ALL;
-  private static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
+  static final ByteOrder ORDER = ByteOrder.LITTLE_ENDIAN;
 
   // Made once: a constant made in a loop is more to compile into it than what it takes part in.
   private static final IntVector ONE = IntVector.broadcast(INTS, 1);
@@ -38,7 +39,25 @@ final class Vectors {
   private static final IntVector UPPER = IntVector.broadcast(INTS, 0xffff0000);
   private static final IntVector QUIET = IntVector.broadcast(INTS, 0x40);
 
+  private static final VectorShuffle<Float> EVEN = VectorShuffle.fromOp(SPECIES, i -> 2 * i);
+  private static final VectorShuffle<Float> ODD = VectorShuffle.fromOp(SPECIES, i -> 2 * i + 1);
+  private static final VectorShuffle<Float> LOWER =
+      VectorShuffle.fromOp(SPECIES, i -> i / 2 + i % 2 * LANES);
+  private static final VectorShuffle<Float> UPPER_HALF =
+      VectorShuffle.fromOp(SPECIES, i -> (LANES + i) / 2 + i % 2 * LANES);
+
+  private static final long[] STEP = {SPECIES.vectorByteSize()};
+
   private Vectors() {}
+
+  /**
+   * Bytes of a vector, not known to the compiler. Of a loop that goes by this step it makes one
+   * loop; one of a known step becomes three, an unrolled one between a head and a tail of other
+   * instructions, and prefetching that goes by instructions loses its stream at every chunk.
+   */
+  static long step() {
+    return STEP[0];
+  }
 
   /** The {@code i}-th number from {@code address} on and those after it, F32. */
   static FloatVector load(long address, int i) {
@@ -67,6 +86,11 @@ final class Vectors {
         .reinterpretAsFloats();
   }
 
+  /** Whole numbers of four bytes. */
+  static IntVector words(long address) {
+    return IntVector.fromMemorySegment(INTS, ALL, address, ORDER);
+  }
+
   /** BF16 numbers by twos, the one of even place in the lower half of a word. */
   static IntVector pairs(long address) {
     return IntVector.fromMemorySegment(INTS, ALL, address, ORDER);
@@ -80,6 +104,38 @@ final class Vectors {
   /** The numbers of odd place. */
   static FloatVector odd(IntVector pairs) {
     return pairs.and(UPPER).reinterpretAsFloats();
+  }
+
+  /**
+   * Writes {@link #pairs}, to nearest even. A NaN has to be one of BF16 or of arithmetic: one with
+   * other bits in its lower half could be rounded to a number.
+   */
+  static void narrow(FloatVector even, FloatVector odd, long address) {
+    IntVector a = even.reinterpretAsInts();
+    IntVector b = odd.reinterpretAsInts();
+    IntVector low = a.lanewise(VectorOperators.LSHR, 16).and(ONE).add(a.add(BELOW_HALF));
+    IntVector high = b.lanewise(VectorOperators.LSHR, 16).and(ONE).add(b.add(BELOW_HALF));
+    low.lanewise(VectorOperators.LSHR, 16)
+        .or(high.and(UPPER))
+        .intoMemorySegment(ALL, address, ORDER);
+  }
+
+  /** Numbers of even place of two vectors, one after the other. */
+  static FloatVector even(FloatVector a, FloatVector b) {
+    return a.rearrange(EVEN, b);
+  }
+
+  static FloatVector odd(FloatVector a, FloatVector b) {
+    return a.rearrange(ODD, b);
+  }
+
+  /** The lower halves of two vectors, number by number in turn. */
+  static FloatVector lower(FloatVector a, FloatVector b) {
+    return a.rearrange(LOWER, b);
+  }
+
+  static FloatVector upper(FloatVector a, FloatVector b) {
+    return a.rearrange(UPPER_HALF, b);
   }
 
   /** As {@link #narrow} in fewer steps: halves away from zero; a NaN is kept that began as BF16. */
