@@ -67,7 +67,7 @@ class RoutingFileTest {
   @ParameterizedTest
   @CsvSource({
     "'\"topK\" : 2', '\"topK\" : 3', slots of all experts",
-    "'\"scheme\"', '\"schema\"', schema",
+    "'\"scheme\"', '\"schema\"', 'routing.scheme: Missing'",
     "'\"visionTokens\" : 46', '\"visionTokens\" : 45', layer 0",
     "'statistics-1', 'statistics-0', 'format=moextend-routing-statistics-0'",
   })
