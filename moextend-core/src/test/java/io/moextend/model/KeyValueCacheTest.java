@@ -33,6 +33,7 @@ class KeyValueCacheTest {
                     Arguments.of(backend, "hf/hf_phi3", 5, false),
                     Arguments.of(backend, "moextend/moextend_ft_rand", 0, false),
                     Arguments.of(backend, "moextend/moextend_ft_rand", 0, true),
+                    Arguments.of(backend, "moiie/stage1_dense_phi3", 0, true),
                     // the image in the prompt, and what follows it routed as text
                     Arguments.of(backend, "moiie/stage1_dense_phi3", 0, true),
                     Arguments.of(backend, "moiie/moiie_phi3", 0, true),

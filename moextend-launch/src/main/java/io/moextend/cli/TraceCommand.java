@@ -90,6 +90,13 @@ final class TraceCommand implements Callable<Integer> {
   private @Nullable String stage;
 
   @Option(
+      names = "--trainable",
+      paramLabel = "FILE",
+      description =
+          "JSON whose list \"trainable\" names what trains, tensor by tensor, as a reference case's meta.json does; instead of --stage.")
+  private @Nullable Path trainable;
+
+  @Option(
       names = "--gradients",
       description = "Write grad.NAME of the loss at the start weights, not clipped.")
   private boolean gradients;
@@ -138,11 +145,16 @@ final class TraceCommand implements Callable<Integer> {
       throw new ConfigException("--output", output, "exists already; remove it or name another");
     }
     boolean trains = gradients || steps > 0;
-    Set<Role> roles =
-        !trains ? Set.of() : stage == null ? TraceRequest.allRoles() : Stage.named(stage).trained();
+    TrainableNames names = trainable == null ? null : TrainableNames.read(trainable);
     var request =
         new TraceRequest(
-            roles, gradients, steps, learningRate, weightDecay, maxGradNorm, checkpointing);
+            trains ? roles(names) : Set.of(),
+            gradients,
+            steps,
+            learningRate,
+            weightDecay,
+            maxGradNorm,
+            checkpointing);
     if (!scales.isEmpty() && !(model.config().model() instanceof TowerConfig)) {
       throw new ConfigException(
           "--s2-scales", scales, "is for a tower alone; a whole model's are in its config.json");
@@ -152,7 +164,8 @@ final class TraceCommand implements Callable<Integer> {
         WeightSource batch = batch()) {
       traced =
           switch (model.config().model()) {
-            case DecoderConfig decoder -> decoder(opened, decoder, batch, request);
+            case DecoderConfig decoder ->
+                decoder(opened, decoder, batch, request, trains ? names : null);
             case TowerConfig tower -> tower(opened, tower, batch, request);
           };
     }
@@ -163,6 +176,16 @@ final class TraceCommand implements Callable<Integer> {
     return 0;
   }
 
+  private Set<Role> roles(@Nullable TrainableNames names) {
+    if (names == null) {
+      return stage == null ? TraceRequest.allRoles() : Stage.named(stage).trained();
+    }
+    if (stage != null) {
+      throw new ConfigException("--trainable", names.file(), "says what trains; leave out --stage");
+    }
+    return names.roles(model.config().decoder());
+  }
+
   private WeightSource batch() {
     WeightSource file = SafetensorsFile.open(inputs);
     WeightSource batch = prefix.isEmpty() ? file : new Unprefixed(file, prefix);
@@ -170,7 +193,11 @@ final class TraceCommand implements Callable<Integer> {
   }
 
   private List<TensorData> decoder(
-      Backend opened, DecoderConfig config, WeightSource batch, TraceRequest request) {
+      Backend opened,
+      DecoderConfig config,
+      WeightSource batch,
+      TraceRequest request,
+      @Nullable TrainableNames names) {
     try (OpenModel open =
         OpenModel.of(model.weights(), config, opened, backend.dtype(), request.trained(), 0)) {
       if (!open.initialised().isEmpty()) {
@@ -179,6 +206,9 @@ final class TraceCommand implements Callable<Integer> {
                 + ": has no "
                 + open.initialised().getFirst()
                 + "; a trace starts nothing fresh");
+      }
+      if (names != null) {
+        names.applyTo(open.decoder());
       }
       return DecoderTrace.run(opened, open.decoder(), batch, model.config().longestRow(), request);
     }

@@ -18,6 +18,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -191,6 +192,72 @@ class TraceCommandTest {
     assertThat(wrong(states, given, n -> n.startsWith("plain.hidden_states."))).isEmpty();
     Path features = traced(backend, tower, inputs, "--prefix", "plain.", "--s2-scales", "28");
     assertThat(wrong(features, given, n -> n.equals("plain.features"))).isEmpty();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"moiie_phi3", "stage1_dense_phi3"})
+  void whatTrainsIsReadFromACasesOwnList(String name) throws IOException {
+    Path given = Golden.path("moiie").resolve(name);
+    Path meta = given.resolve("meta.json");
+    Path all =
+        traced(
+            "cpu", given, given.resolve("inputs.safetensors"), "--gradients", "--trainable", meta);
+    assertThat(wrong(all, given, n -> n.startsWith("grad."))).isEmpty();
+    assertThat(gradients(all))
+        .containsExactlyInAnyOrderElementsOf(listed(JSON.readTree(meta.toFile())));
+  }
+
+  @Test
+  void aListMayNameAPartOfARole() throws IOException {
+    Path given = Golden.path("moiie/moiie_phi3");
+    Path inputs = given.resolve("inputs.safetensors");
+    String gate = "model.layers.3.mlp.gate.weight";
+    String expert = "model.layers.1.mlp.experts.2.down_proj.weight";
+    Path list = folder.resolve("list.json");
+    Files.writeString(list, "{\"trainable\": [\"%s\", \"%s\"]}".formatted(gate, expert));
+    Path some =
+        traced(
+            "cpu",
+            given,
+            inputs,
+            "--gradients",
+            "--adamw-steps",
+            1,
+            "--learning-rate",
+            0.001,
+            "--trainable",
+            list);
+    assertThat(gradients(some)).containsExactlyInAnyOrder(gate, expert);
+    assertThat(wrong(some, given, Set.of("grad." + gate, "grad." + expert)::contains)).isEmpty();
+    Files.writeString(list, "{\"trainable\": [\"model.layers.3.mlp.gate.bias\"]}");
+    Ran ran =
+        Ran.moextend(
+            "trace",
+            "--model",
+            given,
+            "--inputs",
+            inputs,
+            "--gradients",
+            "--output",
+            folder.resolve("none.safetensors"),
+            "--trainable",
+            list);
+    assertThat(ran.code()).isEqualTo(2);
+    assertThat(ran.err())
+        .contains("--trainable", "model.layers.3.mlp.gate.bias, which the model does not have");
+  }
+
+  private static List<String> gradients(Path traced) {
+    try (WeightSource file = SafetensorsFile.open(traced)) {
+      return file.names().stream()
+          .filter(name -> name.startsWith("grad."))
+          .map(name -> name.substring("grad.".length()))
+          .toList();
+    }
+  }
+
+  private static List<String> listed(JsonNode meta) {
+    return meta.get("trainable").valueStream().map(JsonNode::asText).toList();
   }
 
   @Test
