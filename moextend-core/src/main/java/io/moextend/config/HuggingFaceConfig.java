@@ -149,6 +149,13 @@ public final class HuggingFaceConfig {
     return checked(merged, changed);
   }
 
+  /** The same with a field that says nothing to us, and something to a published reader. */
+  public HuggingFaceConfig with(String field, boolean value) {
+    ObjectNode changed = json();
+    changed.put(field, value);
+    return new HuggingFaceConfig(changed, model);
+  }
+
   /** Puts into {@code target} what is different between before and after. */
   private static void merge(ObjectNode target, ObjectNode before, ObjectNode after) {
     for (var field : after.properties()) {

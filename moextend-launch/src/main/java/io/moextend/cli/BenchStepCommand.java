@@ -12,6 +12,7 @@ import io.moextend.bench.TokenRouting;
 import io.moextend.comm.device.Conversation;
 import io.moextend.comm.device.Exposure;
 import io.moextend.config.ConfigException;
+import io.moextend.model.ParameterChoice;
 import io.moextend.optim.AdamW;
 import io.moextend.shard.MemoryPlan;
 import io.moextend.shard.Optimizer;
@@ -149,6 +150,7 @@ final class BenchStepCommand implements Callable<Integer> {
                 bench.model(),
                 bench.weights(),
                 new RankOptimizer.Update(AdamW.PUBLISHED, Untouched.ZERO_GRADIENT, RoleRates.ALIKE),
+                RankOptimizer.sharded(ParameterChoice.NONE, sharing(), group.world()),
                 sharing())) {
       double making = (System.nanoTime() - asked) / 1e9;
       var run = new Run(group.world(), bench, ranked.optimizer(), conversation);

@@ -1,10 +1,13 @@
 package io.moextend.cli;
 
 import io.moextend.autograd.Parameter;
+import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderType.Eyes;
+import io.moextend.config.HuggingFaceConfig;
 import io.moextend.model.OpenModel;
 import io.moextend.report.MetricsHistory;
 import io.moextend.report.RanksReport;
@@ -15,6 +18,7 @@ import io.moextend.train.FrozenTensors;
 import io.moextend.train.MetricsLog;
 import io.moextend.train.ModelFiles;
 import io.moextend.train.TrainConfig;
+import io.moextend.train.TrainingSection;
 import io.moextend.train.WholeModel;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -22,6 +26,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 
 /**
  * What a run that came to its end leaves in its folder: the whole model, proved against what was
@@ -42,13 +47,13 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
   /**
    * Of one rank, which holds every weight.
    *
-   * @param trained what differs from {@code model}'s source
+   * @param own what {@code model}'s source does not say: what trained, and what started fresh
    */
   void write(
       Backend backend,
       ModelFiles files,
       OpenModel model,
-      List<Parameter> trained,
+      List<Parameter> own,
       FrozenTensors frozen) {
     var companions = new ArrayList<Path>();
     Path tower = config.model().visionTower();
@@ -61,13 +66,20 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
       companions.add(Files.isDirectory(tokenizer) ? tokenizer : tokenizer.resolveSibling("."));
     }
     Path whole = model(output());
-    new WholeModel(backend, model.source(), files.config(), trained).write(companions, whole);
+    new WholeModel(backend, model.source(), config(files, own), own).write(companions, whole);
     try (WeightSource written = CheckpointFolder.open(whole)) {
       frozen.requireUnmoved(written);
     }
     report();
     out.printf("model: %s%nreport: %s%n", whole, output().resolve("report.html"));
     out.println("every frozen tensor is byte for byte as it was: moextend verify --model " + whole);
+  }
+
+  /** Bunny's loader takes a model's own tower only where this field says that it learnt. */
+  private static HuggingFaceConfig config(ModelFiles files, List<Parameter> own) {
+    boolean bunny = files.config().decoder().type().eyes() == Eyes.BUNNY;
+    boolean learnt = own.stream().anyMatch(p -> p.role() == Role.VISION_TOWER && p.requiresGrad());
+    return bunny && learnt ? files.config().with("unfreeze_vision_tower", true) : files.config();
   }
 
   private void report() {
@@ -80,6 +92,7 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
     settings.put("stage", stage.word());
     settings.put("base", String.valueOf(config.model().base()));
     settings.put("learning rate", String.valueOf(config.optimizer().learningRate()));
+    putRules(settings);
     settings.put("dtype", config.training().dtype().toString());
     settings.put("ranks", Integer.toString(group.world()));
     TrainingReport.of(
@@ -89,6 +102,16 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
             settings,
             group.world() == 1 ? List.of() : List.of(ranks(log)))
         .write(output().resolve("report.html"));
+  }
+
+  private void putRules(Map<String, String> settings) {
+    TrainingSection how = config.training();
+    if (!how.train().isEmpty()) {
+      settings.put("trains too", String.join(", ", how.train()));
+    }
+    if (!how.freeze().isEmpty()) {
+      settings.put("does not train", String.join(", ", how.freeze()));
+    }
   }
 
   private Section ranks(MetricsHistory log) {

@@ -64,6 +64,7 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
    *
    * @param model opened with what {@link #sharded} says; what trains is settled
    * @param weights owns the model's
+   * @param sharded as in {@link #sharded}, less what was not loaded
    */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // both are closed with this
@@ -73,6 +74,7 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
       Decoder model,
       Arena weights,
       Update update,
+      ParameterChoice sharded,
       DistributedSection how) {
     ParameterLayout layout = layout(model, how, conversation.world());
     if (conversation.world() == 1) {
@@ -84,7 +86,7 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
     ZeroStage zero = ZeroStage.of(how.zeroStage());
     LayerShards layers =
         zero == ZeroStage.WEIGHTS
-            ? new LayerShards(backend, conversation, model, weights, layout, how.shardsFrozen())
+            ? new LayerShards(backend, conversation, model, weights, layout, sharded)
             : null;
     var settings =
         new ShardedOptimizer.Settings(

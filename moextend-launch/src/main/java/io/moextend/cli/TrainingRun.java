@@ -14,6 +14,7 @@ import io.moextend.data.Batch;
 import io.moextend.data.Share;
 import io.moextend.data.Talk;
 import io.moextend.model.OpenModel;
+import io.moextend.model.ParameterChoice;
 import io.moextend.stage.FreezePlan;
 import io.moextend.stage.Stage;
 import io.moextend.stage.TrainableTable;
@@ -90,7 +91,7 @@ final class TrainingRun {
                   config.training().dtype().dtype(),
                   freezePlan,
                   config.training().seed(),
-                  RankOptimizer.sharded(freezePlan, config.distributed(), group.world()))) {
+                  sharded())) {
         out.printf("%s on %s (%s)%n", freezePlan.stage().word(), backend.name(), backend.device());
         files.requireProjector(model.initialised());
         model.initialised().forEach(name -> out.println("starts fresh, not in the base: " + name));
@@ -130,6 +131,11 @@ final class TrainingRun {
     requireFrozenTower(trained);
     data.remarks().forEach(out::println);
     new SharedFolder(output, peers, TO_SEE_A_FILE).requireShared();
+    Set<String> fresh = Set.copyOf(model.initialised());
+    List<Parameter> own =
+        model.decoder().parameters().stream()
+            .filter(p -> p.requiresGrad() || fresh.contains(p.name()))
+            .toList();
     Set<String> names = trained.stream().map(Parameter::name).collect(Collectors.toSet());
     FrozenProof all = SharedProof.of(model.source(), peers);
     FrozenProof proof = all.only(name -> !names.contains(name));
@@ -145,6 +151,7 @@ final class TrainingRun {
                 model.decoder(),
                 model.weights(),
                 RankOptimizer.Update.of(config.optimizer(), trained),
+                (name, role) -> sharded().has(name, role) && !fresh.contains(name),
                 config.distributed());
         LoadedBatches batches = data.batches(config, share)) {
       var store =
@@ -152,7 +159,7 @@ final class TrainingRun {
               output,
               config.checkpoints().saveTotalLimit(),
               List.of(
-                  new TrainedWeights(backend, trained, Fingerprint.of(all)),
+                  new TrainedWeights(backend, own, Fingerprint.of(all)),
                   new OptimizerFile(backend, optimizer.optimizer()),
                   frozen,
                   new ConfigFile(config)),
@@ -199,12 +206,16 @@ final class TrainingRun {
                 () -> {
                   if (peers.rank() == 0) {
                     new FinishedRun(freezePlan.stage(), config, group, out)
-                        .write(backend, files, model, trained, frozen);
+                        .write(backend, files, model, own, frozen);
                   }
                 });
       }
       return ending;
     }
+  }
+
+  private ParameterChoice sharded() {
+    return RankOptimizer.sharded(freezePlan, config.distributed(), group.world());
   }
 
   private void requireFrozenTower(List<Parameter> trained) {

@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ArrayNode;
+import com.fasterxml.jackson.databind.node.BooleanNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.moextend.Golden;
 import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.DeltaCheckpoint;
 import io.moextend.checkpoint.FrozenProof;
 import io.moextend.checkpoint.WeightSource;
-import io.moextend.config.ConfigException;
 import io.moextend.train.TrainConfig;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -37,7 +39,7 @@ class MoiieWorldsTest {
   private static final int STEPS = 6;
   private static final int GLOBAL_BATCH = 4;
   private static final double TOLERANCE = 1e-5;
-  private static final String FIRST_EXPERT = "model.layers.1.mlp.experts.0.";
+  private static final String VISION_EXPERT = "model.layers.0.mlp.experts.0.";
 
   @TempDir static Path shared;
 
@@ -54,7 +56,18 @@ class MoiieWorldsTest {
     bunny = Bunny.in(shared);
     Workspace.write(bunny.samples(), samples().toString());
     dense = bunny.text("phi3");
-    moiie = bunny.moiie(dense);
+    moiie = shared.resolve("moiie");
+    // the last layer's vision tokens are read by nobody, and so not computed
+    Bunny.ran(
+        "convert-moe",
+        "--architecture",
+        "moiie",
+        "--layers",
+        "0",
+        "--model",
+        dense,
+        "--output",
+        moiie);
   }
 
   /** Four with images and four without, of the golden conversations. */
@@ -106,11 +119,14 @@ class MoiieWorldsTest {
     return !name.endsWith(".k_proj.bias");
   }
 
-  private void twoRanksTrainAsOne(String stage, Path base, int zero, String... more)
+  /** The folder that the two left. */
+  @CanIgnoreReturnValue
+  private Path twoRanksTrainAsOne(String stage, Path base, int zero, String... more)
       throws Exception {
     Path alone = run(stage, base, 1, 0, more);
     Path two = run(stage, base, 2, zero, more);
     ThreadedRuns.requireSame(alone, two, TOLERANCE, MoiieWorldsTest::meansSomething);
+    return two;
   }
 
   @Test
@@ -132,14 +148,34 @@ class MoiieWorldsTest {
 
   @Test
   void theTowerTooThroughSeveralScalesEachWithItsRate() throws Exception {
-    twoRanksTrainAsOne(
-        "sft",
-        moiie,
-        3,
-        "model.s2_scales=[28, 56]",
-        "training.train=[role:vision_tower]",
-        "optimizer.mm_projector_lr=2.0e-4",
-        "optimizer.mm_vision_tower_lr=1.0e-4");
+    Path output =
+        twoRanksTrainAsOne(
+            "sft",
+            moiie,
+            3,
+            "model.s2_scales=[28, 56]",
+            "training.train=[role:vision_tower]",
+            "optimizer.mm_projector_lr=2.0e-4",
+            "optimizer.mm_vision_tower_lr=1.0e-4");
+    assertThat(moved(output))
+        .contains("model.vision_tower.vision_tower.vision_model.embeddings.patch_embedding.weight");
+    assertThat(Bunny.tree(output.resolve("model/config.json")).get("unfreeze_vision_tower"))
+        .isEqualTo(BooleanNode.TRUE);
+  }
+
+  /** Gates that the published converter leaves to be drawn, which this stage does not train. */
+  @Test
+  void whatStartsFreshAndDoesNotTrainIsWrittenToo() throws Exception {
+    String gate = "model.layers.0.mlp.gate_vis.weight";
+    Path output = twoRanksTrainAsOne("pretrain", moiie, 3);
+    try (WeightSource base = CheckpointFolder.open(moiie);
+        WeightSource model = CheckpointFolder.open(output.resolve("model"));
+        WeightSource checkpoint = DeltaCheckpoint.open(output.resolve("checkpoint-" + STEPS))) {
+      assertThat(base.names()).doesNotContain(gate);
+      assertThat(model.names()).contains(gate);
+      assertThat(checkpoint.names()).contains(gate);
+      assertThat(checkpoint.tensor(gate).floats()).isEqualTo(model.tensor(gate).floats());
+    }
   }
 
   @ParameterizedTest
@@ -183,14 +219,15 @@ class MoiieWorldsTest {
             "training.freeze=[role:backbone, role:projector]",
             "optimizer.weight_decay=0");
     Set<String> moved = moved(output);
-    moved.removeIf(name -> name.contains("mm_projector")); // fresh, and not in the base
+    assertThat(moved).contains("model.mm_projector.0.weight"); // fresh, and not in the base
+    moved.removeIf(name -> name.contains("mm_projector"));
     assertThat(moved)
         .allMatch(name -> name.contains(".mlp."))
         .contains(
-            "model.layers.0.mlp.down_proj.weight",
-            FIRST_EXPERT + "down_proj.weight",
-            "model.layers.1.mlp.gate.weight",
-            "model.layers.1.mlp.gate_vis.weight");
+            "model.layers.1.mlp.down_proj.weight",
+            VISION_EXPERT + "down_proj.weight",
+            "model.layers.0.mlp.gate.weight",
+            "model.layers.0.mlp.gate_vis.weight");
   }
 
   @Test
@@ -214,8 +251,7 @@ class MoiieWorldsTest {
       assertThatThrownBy(() -> run("sft", moiie, 2, 3, more(settings, from, other)))
           .isInstanceOf(ExecutionException.class)
           .cause()
-          .isInstanceOf(ConfigException.class)
-          .hasMessageStartingWith(other.substring(0, other.indexOf('=')))
+          .hasMessageContaining(": " + other.substring(0, other.indexOf('=')) + "=")
           .hasMessageContaining("set it back to go on with that run");
     }
   }

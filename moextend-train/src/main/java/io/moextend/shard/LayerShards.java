@@ -9,6 +9,7 @@ import io.moextend.backend.Backend;
 import io.moextend.comm.device.Conversation;
 import io.moextend.model.Decoder;
 import io.moextend.model.LayerResidency;
+import io.moextend.model.ParameterChoice;
 import io.moextend.op.Weight;
 import io.moextend.shard.ParameterLayout.Bucket;
 import java.util.ArrayList;
@@ -57,7 +58,7 @@ public final class LayerShards implements LayerResidency, WeightPieces, AutoClos
    * @param conversation not owned; closed after this
    * @param loaded owns weights that were copied when the model was loaded; they are given back
    * @param layout of what trains, with each layer in a bucket of its own (bucketBytes 0)
-   * @param frozen true to shard the layers' frozen matrices too
+   * @param sharded which of the layers' frozen matrices are cut too
    */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // the arena is closed with this
@@ -67,7 +68,7 @@ public final class LayerShards implements LayerResidency, WeightPieces, AutoClos
       Decoder decoder,
       Arena loaded,
       ParameterLayout layout,
-      boolean frozen) {
+      ParameterChoice sharded) {
     this.backend = backend;
     this.conversation = conversation;
     this.arena = backend.arena("layer pieces");
@@ -76,8 +77,7 @@ public final class LayerShards implements LayerResidency, WeightPieces, AutoClos
     java.util.Arrays.fill(states, State.ABSENT);
     this.lowest = Math.max(0, layout.buckets().getFirst().firstUnit() - 1);
     List<FlatUnit> training = training(layout, all.size());
-    List<FlatUnit> resting =
-        all.stream().map(w -> frozen ? frozenUnit(w) : FlatUnit.empty()).toList();
+    List<FlatUnit> resting = all.stream().map(w -> frozenUnit(w, sharded)).toList();
     this.trained =
         new GatheredUnits(backend, conversation, arena, "trained", layout.compute(), training);
     var still =
@@ -111,14 +111,14 @@ public final class LayerShards implements LayerResidency, WeightPieces, AutoClos
     return units;
   }
 
-  private FlatUnit frozenUnit(List<Weight> of) {
+  private FlatUnit frozenUnit(List<Weight> of, ParameterChoice sharded) {
     List<Parameter> parameters =
         of.stream()
             .flatMap(w -> w.parts().stream())
-            .filter(p -> !p.requiresGrad())
+            .filter(p -> !p.requiresGrad() && sharded.has(p))
             .distinct()
             .toList();
-    return FlatUnit.of(parameters, conversation.world());
+    return parameters.isEmpty() ? FlatUnit.empty() : FlatUnit.of(parameters, conversation.world());
   }
 
   private void takeOver(int layer, List<Weight> of, Arena loaded, ParameterLayout layout) {

@@ -10,21 +10,23 @@ import java.nio.file.Path;
 import java.util.List;
 
 /**
- * The weights that train, as a delta to their base: what a later stage or a merge starts from. Each
- * rank writes its share of them; while that happens every rank has them all in full. A resumed run
- * takes its weights from the optimizer's masters, and here only checks the base.
+ * The weights that are not their base's, as a delta to their base: what a later stage or a merge
+ * starts from. Each rank writes its share of them; while that happens every rank has them all in
+ * full. A resumed run takes its weights from the optimizer's masters, and here only checks the
+ * base.
  */
 public final class TrainedWeights implements CheckpointPart {
   private final Backend backend;
-  private final List<Parameter> trained;
+  private final List<Parameter> own;
   private final Fingerprint base;
 
   /**
+   * @param own those that train, and those that started fresh
    * @param base of the checkpoint the model was read from
    */
-  public TrainedWeights(Backend backend, List<Parameter> trained, Fingerprint base) {
+  public TrainedWeights(Backend backend, List<Parameter> own, Fingerprint base) {
     this.backend = backend;
-    this.trained = List.copyOf(trained);
+    this.own = List.copyOf(own);
     this.base = base;
   }
 
@@ -39,7 +41,7 @@ public final class TrainedWeights implements CheckpointPart {
   }
 
   private List<TensorStream> streams() {
-    return trained.stream().map(p -> DeviceTensor.stream(backend, p.name(), p.data())).toList();
+    return own.stream().map(p -> DeviceTensor.stream(backend, p.name(), p.data())).toList();
   }
 
   @Override

@@ -20,10 +20,10 @@ import java.util.stream.Collectors;
  * A run's result as a Hugging Face folder that stands alone: frozen tensors byte for byte as they
  * were read, trained ones from memory, in the type the checkpoint has.
  *
- * @param trained what the run trained, fresh tensors included
+ * @param own what the run trained, and what started fresh whether it trained or not
  */
 public record WholeModel(
-    Backend backend, WeightSource source, HuggingFaceConfig config, List<Parameter> trained) {
+    Backend backend, WeightSource source, HuggingFaceConfig config, List<Parameter> own) {
 
   /**
    * @param companions folders whose tokenizer and preprocessor files go along; a later one
@@ -31,14 +31,14 @@ public record WholeModel(
    * @param folder appears under its name only when whole
    */
   public void write(List<Path> companions, Path folder) {
-    Set<String> names = trained.stream().map(Parameter::name).collect(Collectors.toSet());
+    Set<String> names = own.stream().map(Parameter::name).collect(Collectors.toSet());
     var tensors = new ArrayList<TensorStream>();
     for (String name : source.names()) {
       if (!names.contains(name)) {
         tensors.add(TensorStream.of(source.tensor(name)));
       }
     }
-    for (Parameter parameter : trained) {
+    for (Parameter parameter : own) {
       tensors.add(stream(parameter));
     }
     AtomicFolder.write(

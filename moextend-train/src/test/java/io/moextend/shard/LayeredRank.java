@@ -101,7 +101,7 @@ final class LayeredRank implements AutoCloseable {
     layers =
         plan.zero == ZeroStage.WEIGHTS
             ? new LayerShards(
-                backend, conversation, model.decoder(), model.weights(), layout, plan.frozen)
+                backend, conversation, model.decoder(), model.weights(), layout, plan.sharded())
             : null;
     optimizer =
         new ShardedOptimizer(
