@@ -208,7 +208,7 @@ class DemoDataTest {
     try (Stream<Path> walk = Files.walk(data.root())) {
       files = walk.filter(Files::isRegularFile).toList();
     }
-    assertThat(files).hasSize(96 + 48 + 4 + 7 + 2);
+    assertThat(files).hasSize(96 + 48 + 4 + 7 + 3);
     for (Path file : files) {
       assertThat(again.root().resolve(data.root().relativize(file))).hasSameBinaryContentAs(file);
     }
