@@ -101,7 +101,7 @@ class SoakTest {
     bunny.train("sft", bunny.moiie(bunny.text("phi3")), folder.resolve("out"));
     List<String> settings =
         List.of("model.vision_tower=" + Bunny.TOWER, "training.train=[role:vision_tower]");
-    soak("sft", folder.resolve("run.yaml"), settings, 200);
+    soak("sft", folder.resolve("run.yaml"), settings, 60);
   }
 
   private static void soak(String stage, Path file, List<String> settings, int steps)
