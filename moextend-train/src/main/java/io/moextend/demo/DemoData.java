@@ -144,11 +144,15 @@ public record DemoData(Path root) {
   }
 
   private void writeMixture(PictureSet train, TextCorpus text, long seed) throws IOException {
-    List<Object> pictures = withImages(train.conversations(seed));
-    List<Object> dialogues = dialogues("text-train", text.train());
-    List<Object> both = new ArrayList<>(pictures);
-    both.addAll(dialogues.subList(0, Math.min(pictures.size(), dialogues.size())));
-    writeJson(mixture(), both);
+    List<Object> all = new ArrayList<>(withImages(train.conversations(seed)));
+    int half = all.size() / 2;
+    all.addAll(first(half, dialogues("text-train", text.train())));
+    all.addAll(first(half, statements("statement-train", text.train())));
+    writeJson(mixture(), all);
+  }
+
+  private static List<Object> first(int most, List<Object> samples) {
+    return samples.subList(0, Math.min(most, samples.size()));
   }
 
   private static List<Object> withImages(List<ImageSample> samples) {
