@@ -14,8 +14,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 
 /** bench step on MoIIE and its rivals. */
 class BenchModelsTest {
-  private static final String SMALL =
-      "bench step --stage sft --threads 2 --steps 2 --warm-up 1 ";
+  private static final String SMALL = "bench step --stage sft --threads 2 --steps 2 --warm-up 1 ";
 
   @TempDir Path folder;
 
