@@ -15,6 +15,8 @@ import io.moextend.shard.ReplicatedOptimizer.Untouched;
 import io.moextend.shard.RoleRates;
 import io.moextend.stage.Stage;
 import io.moextend.train.DistributedSection;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
@@ -127,6 +129,9 @@ final class BenchStepCommand implements Callable<Integer> {
     }
     if (warmUp < 0) {
       throw new ConfigException("--warm-up", warmUp, "must not be negative");
+    }
+    if (write != null && Files.exists(write, LinkOption.NOFOLLOW_LINKS)) {
+      throw new ConfigException("--write", write, "is there already; name a new file");
     }
     StepModel model = StepModel.named(architecture);
     var work =

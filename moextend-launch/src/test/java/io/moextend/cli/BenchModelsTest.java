@@ -51,6 +51,9 @@ class BenchModelsTest {
     Path file = folder.resolve("start.safetensors");
     Ran ran = bench("--architecture moiie --write " + file);
     assertThat(ran.code()).as(ran.err()).isZero();
+    Ran again = bench("--architecture moiie --write " + file);
+    assertThat(again.code()).isEqualTo(2);
+    assertThat(again.err()).contains("--write=" + file, "is there already");
     try (WeightSource written = CheckpointFolder.open(file)) {
       assertThat(written.names())
           .contains("model.layers.1.mlp.gate_vis.weight", "model.mm_projector.2.bias")

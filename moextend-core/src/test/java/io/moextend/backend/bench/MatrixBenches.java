@@ -15,24 +15,20 @@ final class MatrixBenches {
   private MatrixBenches() {}
 
   static Stream<KernelCase> cases() {
-    return Stream.of(packing(), dense(), grouped()).flatMap(cases -> cases);
+    return Stream.of(oneRow(), dense(), grouped()).flatMap(cases -> cases);
   }
 
-  /** A matrix is packed when first used: by the product of one row. */
-  private static Stream<KernelCase> packing() {
+  /** All that a product of one row does is read the weights. */
+  private static Stream<KernelCase> oneRow() {
     return Stream.of(
         moving(
-            "matrix",
-            s -> "[%d, %d], packed and one row".formatted(2 * s.intermediate(), s.hidden()),
-            s -> s.narrow(4L * s.intermediate() * s.hidden()),
+            "product",
+            s -> "[1, %d] x [%d, %d]".formatted(s.hidden(), 2 * s.intermediate(), s.hidden()),
+            s -> s.narrow(2L * s.intermediate() * s.hidden()),
             bed -> {
-              Array w = weights(bed);
+              Matrix w = matrix(bed);
               Array x = bed.values(1, bed.setting().hidden());
-              return to -> {
-                try (Matrix matrix = bed.backend().matrix(List.of(w), false)) {
-                  bed.backend().product(to, x, matrix, null, x.dtype());
-                }
-              };
+              return to -> bed.backend().product(to, x, w, null, x.dtype());
             }));
   }
 
