@@ -60,6 +60,20 @@ public final class Arena implements AutoCloseable {
     }
   }
 
+  /**
+   * From now on {@code array} is {@code to}'s, with the memory under it.
+   *
+   * @param to of the same memory
+   * @throws IllegalStateException where it is no whole array of this arena
+   */
+  public void handOver(Array array, Arena to) {
+    if (to.closed || to.memory != memory || live.remove(array) == null) {
+      throw new IllegalStateException("%s is not arena %s's to give".formatted(array, name));
+    }
+    liveBytes -= array.bytes();
+    to.adopt(array);
+  }
+
   public boolean owns(Array array) {
     return live.containsKey(array.base());
   }

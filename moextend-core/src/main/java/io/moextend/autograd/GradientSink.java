@@ -1,5 +1,6 @@
 package io.moextend.autograd;
 
+import io.moextend.array.Arena;
 import io.moextend.array.Array;
 
 /**
@@ -9,6 +10,16 @@ import io.moextend.array.Array;
 @FunctionalInterface
 public interface GradientSink {
   void accept(Parameter parameter, Array gradient);
+
+  /**
+   * As {@link #accept}, with a gradient that nobody else wants: it may be kept instead of copied.
+   *
+   * @param owner of the gradient's memory
+   * @return true where the gradient was taken, its memory with it; false where nothing was done
+   */
+  default boolean take(Parameter parameter, Array gradient, Arena owner) {
+    return false;
+  }
 
   /**
    * The backward pass went below {@code unit}: no parameter of this unit or a later one will get

@@ -214,8 +214,10 @@ public final class Tape {
    * gradients of many weights need not be alive together.
    */
   public void deliver(Parameter parameter, Array gradient) {
-    sink.accept(parameter, gradient);
-    arena.free(gradient);
+    if (!sink.take(parameter, gradient, arena)) {
+      sink.accept(parameter, gradient);
+      arena.free(gradient);
+    }
   }
 
   /** True in a backward that reads {@code saved} last and may write its result to its place. */

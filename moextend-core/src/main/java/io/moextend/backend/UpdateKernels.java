@@ -35,4 +35,15 @@ public interface UpdateKernels {
    * master -= lr/(1-β1^t) · m / (sqrt(v)/sqrt(1-β2^t) + eps). All arrays wide and of one size.
    */
   void adamInto(Array master, Array m, Array v, Array gradient, AdamStep how);
+
+  /**
+   * As above; then {@code weights} is the new master, rounded to its type.
+   *
+   * @param weights of any floating type
+   */
+  default void adamInto(
+      Array weights, Array master, Array m, Array v, Array gradient, AdamStep how) {
+    adamInto(master, m, v, gradient, how);
+    copyInto(weights, master);
+  }
 }

@@ -45,9 +45,12 @@ public final class HuggingFaceConfig {
       // so that what is written later needs no folder beside it
       json.set(VisionJson.TOWER, TowerJson.write(read(tower).tower()));
     }
-    var fields = new JsonFields(file.toString(), "", json);
+    return new HuggingFaceConfig(json, interpret(json, file));
+  }
+
+  private static ModelConfig interpret(ObjectNode json, Path file) {
     try {
-      return new HuggingFaceConfig(json, interpret(fields));
+      return interpret(new JsonFields(file.toString(), "", json));
     } catch (ConfigException e) {
       String message = String.valueOf(e.getMessage());
       if (message.startsWith(file + ": ")) {
@@ -56,6 +59,20 @@ public final class HuggingFaceConfig {
       // a record's own check does not know the file
       throw new ConfigException(file + ": " + message, e);
     }
+  }
+
+  /**
+   * The language model alone of a decoder's config.json: what it says of images is passed over, so
+   * that no tower need be known.
+   *
+   * @param json stays as it is
+   * @param file where it was read, for messages
+   * @throws ConfigException as {@link #read}
+   */
+  public static DecoderConfig languageModel(ObjectNode json, Path file) {
+    ObjectNode text = json.deepCopy();
+    VisionJson.MARKS.forEach(text::remove);
+    return new HuggingFaceConfig(text, interpret(text, file)).decoder();
   }
 
   /**

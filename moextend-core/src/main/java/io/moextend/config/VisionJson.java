@@ -15,7 +15,8 @@ import org.jspecify.annotations.Nullable;
 final class VisionJson {
   static final String TOWER = "vision_config";
 
-  private static final List<String> MARKS =
+  /** Fields of which a config of a model with images has at least one. */
+  static final List<String> MARKS =
       List.of(
           "visual",
           TOWER,

@@ -10,6 +10,7 @@ import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A decoder with what it lives on: the open checkpoint and the memory of its copied weights.
@@ -20,6 +21,7 @@ public final class OpenModel implements AutoCloseable {
   private final Arena arena;
   private final Decoder decoder;
   private final List<String> initialised;
+  private @Nullable LayersInTurn layers;
 
   private OpenModel(WeightSource source, Arena arena, Decoder decoder, List<String> initialised) {
     this.source = source;
@@ -83,6 +85,23 @@ public final class OpenModel implements AutoCloseable {
   }
 
   /**
+   * To be run forward, in little memory: each layer's matrices are converted to the compute type
+   * when the layer is entered, and forgotten when the next one is. Embedding and head stay.
+   *
+   * @param source is closed with the model, and also where opening fails
+   * @param seed of a mixed layer's gates that the checkpoint does not have
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
+  public static OpenModel inTurn(
+      WeightSource source, DecoderConfig config, Backend backend, DType dtype, long seed) {
+    OpenModel model =
+        of(source, config, backend, dtype, ParameterChoice.NONE, seed, ParameterChoice.ALL);
+    model.layers = new LayersInTurn(backend, model.decoder);
+    return model;
+  }
+
+  /**
    * What a checkpoint may lack: the projector before it was ever trained, and the gates of a dense
    * model's layers that became mixtures, which the published conversion leaves out.
    */
@@ -112,6 +131,9 @@ public final class OpenModel implements AutoCloseable {
 
   @Override
   public void close() {
+    if (layers != null) {
+      layers.close();
+    }
     decoder.close();
     arena.close();
     source.close();

@@ -75,10 +75,12 @@ final class LossCases {
     t.result("loss", lost.loss(), t.wide(), 1);
     t.result("perRow", lost.perRow(), t.wide(), rows);
     t.result("logSumExp", lost.logSumExp(), t.wide(), rows);
-    t.result(
+    // where a probability comes near its target's 1, the rounding of logSumExp is most of the rest
+    t.loosely(
         "dLogits",
         b.crossEntropyBackward(t.arena(), dLoss, in, at, lost, denominator),
         t.compute(),
+        4,
         rows,
         classes);
   }

@@ -31,6 +31,9 @@ final class MatrixCases {
       }
       cases.add(gradient(s[0], s[1], s[2]));
     }
+    cases.add(gradient(700, 40, 24)); // in two products and a rest
+    cases.add(gradient(1301, 16, 20)); // more than one takes
+    cases.add(transposed(9, 24, 700, false)); // f32 takes 256 rows of the weights at once
     cases.add(stacked(true));
     cases.add(stacked(false));
     cases.add(refreshed());

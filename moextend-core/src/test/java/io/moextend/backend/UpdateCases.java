@@ -57,8 +57,13 @@ final class UpdateCases {
           Array v = t.state(t.widePositive(size));
           Array before = t.state(master);
           Backend b = t.backend();
+          Array[] same = {t.state(master), t.state(m), t.state(v)};
           b.adamInto(master, m, v, gradient, step);
           t.result("master", master, t.wide(), size);
+          Array weights = t.state(t.values(size));
+          b.adamInto(weights, same[0], same[1], same[2], gradient, step);
+          t.result("weights", weights, t.compute(), size);
+          t.result("their master", same[0], t.wide(), size);
           t.result("m", m, t.wide(), size);
           t.result("v", v, t.wide(), size);
           // the move alone: beside the weight itself an error in it would not show

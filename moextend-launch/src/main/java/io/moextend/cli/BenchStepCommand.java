@@ -1,35 +1,29 @@
 package io.moextend.cli;
 
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import com.fasterxml.jackson.databind.node.ArrayNode;
-import com.fasterxml.jackson.databind.node.ObjectNode;
-import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.bench.KernelProfile;
 import io.moextend.bench.StepBench;
+import io.moextend.bench.StepModel;
 import io.moextend.bench.StepSize;
 import io.moextend.bench.TokenRouting;
+import io.moextend.cli.StepFigures.Timed;
 import io.moextend.comm.device.Conversation;
-import io.moextend.comm.device.Exposure;
 import io.moextend.config.ConfigException;
 import io.moextend.model.ParameterChoice;
 import io.moextend.optim.AdamW;
-import io.moextend.shard.MemoryPlan;
 import io.moextend.shard.Optimizer;
-import io.moextend.shard.ParameterLayout;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
 import io.moextend.shard.RoleRates;
-import io.moextend.shard.ZeroStage;
 import io.moextend.stage.Stage;
 import io.moextend.train.DistributedSection;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.function.ToDoubleFunction;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -42,28 +36,38 @@ import picocli.CommandLine.Spec;
     name = "step",
     mixinStandardHelpOptions = true,
     description = {
-      "Times training steps of a random Mixtral: forward, backward, clipping and AdamW, all frozen but what the stage trains.",
-      "Prints one JSON line with the keys of scripts/bench/hf_peer.py, which does the same work on transformers."
+      "Times training steps of a random model: forward, backward, clipping and AdamW, all frozen but what the stage trains.",
+      "Prints one JSON line with the keys of scripts/bench/hf_peer.py (mixtral) and hf_moiie_peer.py (the others), which do the same work on transformers."
     },
     footer = {
       "",
-      "Example:  moextend bench step --stage finetune --size 1024,3584,4,8,8192,2,512 --dtype bf16"
+      "Example:  moextend bench step --stage finetune --size 1024,3584,4,8,8192,2,512 --dtype bf16",
+      "          moextend bench step --stage sft --architecture moiie --dtype bf16"
     })
 final class BenchStepCommand implements Callable<Integer> {
   @Option(
       names = "--stage",
       required = true,
-      paramLabel = "alignment|extension|finetune|pretrain-text",
+      paramLabel = "alignment|extension|finetune|pretrain|sft|pretrain-text",
       description = "What trains.")
   private String stage = "";
 
   @Option(
+      names = "--architecture",
+      defaultValue = "mixtral",
+      paramLabel = "mixtral|dense|moiie|vanilla-moe|modality-moe",
+      description = {
+        "What is trained (default: ${DEFAULT-VALUE}). All but mixtral are decoders like Phi-3's;",
+        "their odd layers have experts, and each row of a batch an image of 144 patches, which go through the projector."
+      })
+  private String architecture = "";
+
+  @Option(
       names = "--size",
-      defaultValue = "1024,3584,4,8,8192,2,512",
       paramLabel = "H,I,L,E,V,B,S",
       description =
-          "hidden,intermediate,layers,experts,vocab,batch,sequence (default: ${DEFAULT-VALUE}).")
-  private String size = "";
+          "hidden,intermediate,layers,experts,vocab,batch,sequence (default: 1024,3584,4,8,8192,2,512; four experts where it is no mixtral).")
+  private @Nullable String size;
 
   @Mixin private final BackendOptions backendOptions = new BackendOptions();
 
@@ -108,6 +112,13 @@ final class BenchStepCommand implements Callable<Integer> {
       description = "Prints where a step's time goes, kernel by kernel, before the result line.")
   private boolean profile;
 
+  @Option(
+      names = "--write",
+      paramLabel = "FILE",
+      description =
+          "Writes weights and batch, as they are before the first step, to a safetensors file.")
+  private @Nullable Path write;
+
   @Mixin private final LaunchOptionsMixin launch = new LaunchOptionsMixin();
 
   @Spec private @Nullable CommandSpec spec;
@@ -120,10 +131,15 @@ final class BenchStepCommand implements Callable<Integer> {
     if (warmUp < 0) {
       throw new ConfigException("--warm-up", warmUp, "must not be negative");
     }
+    if (write != null && Files.exists(write, LinkOption.NOFOLLOW_LINKS)) {
+      throw new ConfigException("--write", write, "is there already; name a new file");
+    }
+    StepModel model = StepModel.named(architecture);
     var work =
         new StepBench.Work(
+            model,
             Stage.named(stage),
-            StepSize.parse(size),
+            size == null ? model.usualSize() : StepSize.parse(size),
             backendOptions.dtype(),
             checkpointing,
             TokenRouting.named(routing));
@@ -153,6 +169,9 @@ final class BenchStepCommand implements Callable<Integer> {
                 RankOptimizer.sharded(ParameterChoice.NONE, sharing(), group.world()),
                 sharing())) {
       double making = (System.nanoTime() - asked) / 1e9;
+      if (write != null && group.rank() == 0) {
+        bench.write(write);
+      }
       var run = new Run(group.world(), bench, ranked.optimizer(), conversation);
       conversation.barrier("start");
       backend.memory().resetPeak(); // a random start takes more than a checkpoint that is mapped
@@ -178,7 +197,9 @@ final class BenchStepCommand implements Callable<Integer> {
       group.finished();
       if (group.rank() == 0) {
         Commands.out(spec).print(table);
-        print(backend, work, bench, new Timing(start, counted, losses), peaks);
+        Commands.say(
+            spec,
+            new StepFigures(start, counted, losses, peaks).line(backend, work, bench, sharing()));
       }
     }
   }
@@ -189,21 +210,6 @@ final class BenchStepCommand implements Callable<Integer> {
         .startInstant()
         .map(from -> Duration.between(from, Instant.now()).toNanos() / 1e9)
         .orElse(Double.NaN);
-  }
-
-  /** One step of all ranks. */
-  private record Timed(double seconds, Exposure exchange, double loss) {}
-
-  /**
-   * @param start seconds from the process' start to the first step's end, without those that making
-   *     random weights took
-   * @param counted steps after the warm-up
-   * @param losses of all steps
-   */
-  private record Timing(double start, List<Timed> counted, List<Double> losses) {
-    double median(ToDoubleFunction<Timed> of) {
-      return Medians.of(counted.stream().map(of::applyAsDouble).toList());
-    }
   }
 
   /** What one step needs. */
@@ -228,63 +234,5 @@ final class BenchStepCommand implements Callable<Integer> {
 
   private DistributedSection sharing() {
     return DistributedSection.usual(zeroStage, bucketBytes);
-  }
-
-  /** Gradients, masters, state and what is on its way, as the layout predicts it for a rank. */
-  private long stateBytes(StepBench bench, int world) {
-    ZeroStage zero = ZeroStage.of(world == 1 ? 0 : zeroStage);
-    ParameterLayout layout = RankOptimizer.layout(bench.model(), sharing(), world);
-    return MemoryPlan.of(layout, zero, AdamW.PUBLISHED.stateNames().size(), layout.wide()).total();
-  }
-
-  /** Of the matrices in each decoder layer. */
-  private static long[] layerBytes(StepBench bench) {
-    return bench.model().layerWeights().stream()
-        .mapToLong(
-            layer ->
-                layer.stream()
-                    .flatMap(weight -> weight.parts().stream())
-                    .mapToLong(part -> part.size() * part.dtype().bytes())
-                    .sum())
-        .toArray();
-  }
-
-  private void print(
-      Backend backend, StepBench.Work work, StepBench bench, Timing timing, double[][] peaks) {
-    int world = peaks.length;
-    double median = timing.median(Timed::seconds);
-    ObjectNode line = new JsonMapper().createObjectNode();
-    line.put("stage", stage);
-    line.put("dtype", backendOptions.dtype().toString().toLowerCase(Locale.ROOT));
-    line.put("size", work.size().toString());
-    line.put("routing", work.routing().toString());
-    line.put("backend", backend.name());
-    line.put("device", backend.device());
-    line.put("tokens_per_s", Medians.rounded(world * work.size().tokens() / median, 1));
-    line.put("step_s", Medians.rounded(median, 4));
-    ArrayNode all = line.putArray("step_s_all");
-    timing.counted().forEach(step -> all.add(Medians.rounded(step.seconds(), 3)));
-    line.put("first_step_s", Medians.rounded(timing.start(), 2));
-    line.put("peak_bytes", ProcessMemory.peakBytes());
-    line.put("zero_stage", zeroStage);
-    line.put("state_bytes", stateBytes(bench, world));
-    long[] layers = layerBytes(bench);
-    line.put("layer_weight_bytes", Arrays.stream(layers).sum());
-    line.put("largest_layer_bytes", Arrays.stream(layers).max().orElse(0));
-    ArrayNode ranks = line.putArray("arrays_peak_bytes");
-    Arrays.stream(peaks).forEach(p -> ranks.add((long) p[1]));
-    if (world > 1) {
-      line.put("nproc", world);
-      double total = timing.median(t -> t.exchange().totalSeconds());
-      double exposed = timing.median(t -> t.exchange().exposedSeconds());
-      line.put("communication_s", Medians.rounded(total, 4));
-      line.put("communication_exposed_s", Medians.rounded(exposed, 4));
-      double late = timing.median(t -> t.exchange().lateSeconds());
-      line.put("waited_for_late_ranks_s", Medians.rounded(late, 4));
-    }
-    line.put("trainable", bench.trained().stream().mapToLong(Parameter::size).sum());
-    ArrayNode values = line.putArray("loss");
-    timing.losses().forEach(l -> values.add(Medians.rounded(l, 4)));
-    Commands.say(spec, line);
   }
 }

@@ -1,5 +1,7 @@
 package io.moextend.cli;
 
+import io.moextend.array.DType;
+import io.moextend.backend.Backend;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.PublishedJson;
@@ -7,6 +9,8 @@ import io.moextend.stage.convert.Architecture;
 import io.moextend.stage.convert.Conversion;
 import io.moextend.stage.convert.ConversionReceipt;
 import io.moextend.stage.convert.LayerChoice;
+import io.moextend.stage.convert.LogitCheck;
+import io.moextend.stage.convert.LogitReceipt;
 import io.moextend.stage.convert.SourceModel;
 import io.moextend.stage.convert.ToDense;
 import io.moextend.stage.convert.ToMixture;
@@ -29,7 +33,8 @@ import picocli.CommandLine.Spec;
     sortOptions = false,
     description = {
       "Makes a Phi-3 or Llama-3 model a mixture of experts whose experts are copies of its own networks, or such a mixture dense again.",
-      "Reads and writes tensor by tensor; conversion.json in the new folder says what became of each."
+      "Reads and writes tensor by tensor; conversion.json in the new folder says what became of each.",
+      "Then asks both models the same random tokens: the logits must agree, or nothing is left at the output and the exit code is 3."
     },
     footer = {
       "",
@@ -37,6 +42,8 @@ import picocli.CommandLine.Spec;
       "          moextend convert-moe --architecture dense --model runs/moiie --output runs/dense"
     })
 final class ConvertMoeCommand implements Callable<Integer> {
+  private static final long CHECK_SEED = 42;
+
   @Spec private @Nullable CommandSpec spec;
 
   @Option(
@@ -80,6 +87,18 @@ final class ConvertMoeCommand implements Callable<Integer> {
       description = "Of one file's tensors (default: ${DEFAULT-VALUE}).")
   private String maxShardSize = "2GB";
 
+  @Option(
+      names = "--check-tokens",
+      defaultValue = "64",
+      paramLabel = "N",
+      description = {
+        "Random tokens both models are asked, half of them as image patches; 0 = none are asked (default: ${DEFAULT-VALUE}).",
+        "In f32, layer by layer: takes the memory of the largest layer, the embedding and the head, and reads both models once."
+      })
+  private int checkTokens;
+
+  @Mixin private final BackendOptions backend = new BackendOptions();
+
   @Override
   public Integer call() {
     PrintWriter out = Commands.out(spec);
@@ -88,15 +107,31 @@ final class ConvertMoeCommand implements Callable<Integer> {
     if (Files.exists(output, LinkOption.NOFOLLOW_LINKS)) {
       throw new ConfigException("--output", output, "is there already; name a new folder");
     }
+    requireWide();
     ConversionReceipt receipt;
     try (WeightSource weights = model.weights()) {
-      Conversion conversion = planned(weights);
-      receipt = conversion.write(model.home(), output, shardBytes);
+      receipt = written(planned(weights), shardBytes);
     }
-    // TODO when the decoder reads these model types: the largest change of any logit, as
-    // init-expert tells it; a mixture whose routers are written must say what the dense model says
     report(receipt, out);
     return 0;
+  }
+
+  private void requireWide() {
+    if (backend.dtype() != DType.F32) {
+      throw new ConfigException(
+          "--dtype", backend.dtype(), "logits are compared in f32; leave the option out");
+    }
+  }
+
+  private ConversionReceipt written(Conversion conversion, long shardBytes) {
+    if (checkTokens == 0) {
+      return conversion.write(model.home(), output, shardBytes, null);
+    }
+    LogitCheck.requireRunnable(conversion);
+    try (Backend opened = backend.open()) {
+      var check = new LogitCheck(opened, model::weights, checkTokens, CHECK_SEED);
+      return conversion.write(model.home(), output, shardBytes, check);
+    }
   }
 
   private Conversion planned(WeightSource weights) {
@@ -120,6 +155,8 @@ final class ConvertMoeCommand implements Callable<Integer> {
         receipt.clones().size(),
         receipt.drawn().size(),
         receipt.dropped().size());
+    LogitReceipt logits = receipt.logits();
+    out.println(logits == null ? "logits were not compared" : logits.text());
     out.printf("written: %s%n", output);
     out.flush();
   }

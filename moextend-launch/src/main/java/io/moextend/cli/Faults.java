@@ -8,6 +8,7 @@ import io.moextend.config.ConfigException;
 import io.moextend.data.DataException;
 import io.moextend.data.image.ImageException;
 import io.moextend.launch.ExitCodes;
+import io.moextend.stage.convert.DifferentAnswersException;
 import io.moextend.text.TextException;
 import io.moextend.train.DivergedException;
 import java.io.PrintWriter;
@@ -23,18 +24,21 @@ final class Faults {
       return failed.code();
     }
     boolean lost = e instanceof PeerLostException;
+    boolean found = e instanceof DifferentAnswersException;
     boolean users = isUsers(e);
     String message = e.getMessage() == null ? e.getClass().getSimpleName() : e.getMessage();
     err.println("moextend: " + message.replace('\n', ' '));
     if (debug) {
       e.printStackTrace(err);
-    } else if (!users && !lost) {
+    } else if (!users && !lost && !found) {
       err.println(
           "moextend: this is a fault of ours ("
               + e.getClass().getName()
               + "); --debug shows where");
     }
-    return lost ? ExitCodes.PEER_LOST : users ? ExitCodes.USERS : ExitCodes.OURS;
+    return lost
+        ? ExitCodes.PEER_LOST
+        : found ? ExitCodes.FOUND : users ? ExitCodes.USERS : ExitCodes.OURS;
   }
 
   private static boolean isUsers(Exception e) {

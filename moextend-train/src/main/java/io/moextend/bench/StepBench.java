@@ -8,6 +8,10 @@ import io.moextend.autograd.GradientSink;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.backend.Backend;
+import io.moextend.checkpoint.SafetensorsWriter;
+import io.moextend.checkpoint.TensorData;
+import io.moextend.checkpoint.TensorStream;
+import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.model.CausalLoss;
@@ -16,6 +20,8 @@ import io.moextend.model.FreshParameters;
 import io.moextend.model.ModelInput;
 import io.moextend.model.Watch;
 import io.moextend.stage.Stage;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.random.RandomGenerator;
@@ -23,9 +29,9 @@ import java.util.random.RandomGeneratorFactory;
 import java.util.stream.IntStream;
 
 /**
- * A random model and one batch, trained on again and again: the work of scripts/bench/hf_peer.py.
- * The projector fills {@link StepSize#PATCHES} slots of each row, the second half of it is
- * labelled.
+ * A random model and one batch, trained on again and again: the work of scripts/bench/hf_peer.py
+ * and hf_moiie_peer.py. The projector fills {@link StepModel#patches} slots of each row, the second
+ * half of it is labelled.
  */
 public final class StepBench implements AutoCloseable {
   /**
@@ -34,7 +40,20 @@ public final class StepBench implements AutoCloseable {
    * @param checkpointing true to run each layer again in the backward pass
    */
   public record Work(
-      Stage stage, StepSize size, DType dtype, boolean checkpointing, TokenRouting routing) {}
+      StepModel model,
+      Stage stage,
+      StepSize size,
+      DType dtype,
+      boolean checkpointing,
+      TokenRouting routing) {
+    public Work {
+      size.requireRoom(model.patches());
+      if (model != StepModel.MIXTRAL && routing != TokenRouting.ROUTER) {
+        throw new ConfigException(
+            "--routing", routing, "is for --architecture mixtral; others go as they choose");
+      }
+    }
+  }
 
   private final Backend backend;
   private final Work work;
@@ -59,7 +78,7 @@ public final class StepBench implements AutoCloseable {
     this.arena = backend.arena("weights");
     Stage stage = work.stage();
     DType dtype = work.dtype();
-    DecoderConfig config = size.config(stage);
+    DecoderConfig config = work.model().config(size, stage);
     this.model =
         new Decoder(
             new FreshParameters(
@@ -75,13 +94,16 @@ public final class StepBench implements AutoCloseable {
         labels[i] = -100;
       }
     }
-    float[] values = new float[size.batch() * StepSize.PATCHES * StepSize.FEATURES];
+    float[] values = new float[patches() * StepSize.FEATURES];
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) random.nextGaussian();
     }
-    this.features =
-        backend.floats(
-            arena, dtype, values, (long) size.batch() * StepSize.PATCHES, StepSize.FEATURES);
+    this.features = backend.floats(arena, dtype, values, patches(), StepSize.FEATURES);
+  }
+
+  /** Of the whole batch. */
+  private int patches() {
+    return size.batch() * work.model().patches();
   }
 
   public Decoder model() {
@@ -148,11 +170,44 @@ public final class StepBench implements AutoCloseable {
   }
 
   private Array slots(Arena step) {
-    int[] rows = new int[size.batch() * StepSize.PATCHES];
+    int each = work.model().patches();
+    int[] rows = new int[patches()];
     for (int i = 0; i < rows.length; i++) {
-      rows[i] = i / StepSize.PATCHES * size.sequence() + StepSize.FIRST_SLOT + i % StepSize.PATCHES;
+      rows[i] = i / each * size.sequence() + StepSize.FIRST_SLOT + i % each;
     }
     return backend.ints(step, rows, rows.length);
+  }
+
+  /**
+   * Writes the weights as they are, and the batch as {@code batch.ids}, {@code batch.labels} and
+   * {@code batch.features}, so that another program can do the same step.
+   *
+   * @param file in safetensors
+   */
+  public void write(Path file) {
+    var tensors = new ArrayList<TensorStream>();
+    try (Arena copies = backend.arena("copies")) {
+      for (Parameter p : model.parameters()) {
+        if (p.role() != Parameter.Role.VISION_TOWER) { // its features are in the batch
+          tensors.add(floats(copies, p.name(), p.data()));
+        }
+      }
+      tensors.add(floats(copies, "batch.features", features));
+    }
+    tensors.add(longs("batch.ids", ids));
+    tensors.add(longs("batch.labels", labels));
+    SafetensorsWriter.writeFile(file, tensors);
+  }
+
+  private TensorStream floats(Arena copies, String name, Array array) {
+    float[] values = backend.toFloats(copies, array);
+    return TensorStream.of(TensorData.of(name, array.dtype(), array.shape(), values));
+  }
+
+  private TensorStream longs(String name, int[] values) {
+    long[] wide = Arrays.stream(values).asLongStream().toArray();
+    long[] shape = {size.batch(), size.sequence()};
+    return TensorStream.of(TensorData.of(name, shape, wide));
   }
 
   @Override

@@ -45,9 +45,18 @@ public record AdamW(double beta1, double beta2, double eps, double weightDecay)
 
   @Override
   public void update(Backend backend, Array master, Array gradient, List<Array> state, Step how) {
+    backend.adamInto(master, state.get(0), state.get(1), gradient, step(how));
+  }
+
+  @Override
+  public void update(
+      Backend backend, Array weights, Array master, Array gradient, List<Array> state, Step how) {
+    backend.adamInto(weights, master, state.get(0), state.get(1), gradient, step(how));
+  }
+
+  private AdamStep step(Step how) {
     double decay = how.decays() ? weightDecay : 0;
-    var step =
-        new AdamStep(how.step(), how.learningRate(), beta1, beta2, eps, decay, how.gradientScale());
-    backend.adamInto(master, state.get(0), state.get(1), gradient, step);
+    return new AdamStep(
+        how.step(), how.learningRate(), beta1, beta2, eps, decay, how.gradientScale());
   }
 }

@@ -27,4 +27,15 @@ public interface UpdateRule {
    * @param state in the order of {@link #stateNames}, changed in place
    */
   void update(Backend backend, Array master, Array gradient, List<Array> state, Step how);
+
+  /**
+   * As above; then {@code weights} is the new master, rounded to its type.
+   *
+   * @param weights of the same size and any floating type
+   */
+  default void update(
+      Backend backend, Array weights, Array master, Array gradient, List<Array> state, Step how) {
+    update(backend, master, gradient, state, how);
+    backend.copyInto(weights, master);
+  }
 }

@@ -44,6 +44,19 @@ public final class GradientSums implements GradientSink {
     touched.set(slice.index());
   }
 
+  @Override
+  public boolean take(Parameter parameter, Array gradient, Arena owner) {
+    ParameterLayout.Slice slice = layout.slice(parameter);
+    boolean whole = gradient.base() == gradient && owner.owns(gradient);
+    if (!whole || gradient.dtype() != layout.wide() || sums[slice.index()] != null) {
+      return false;
+    }
+    owner.handOver(gradient, arena);
+    sums[slice.index()] = gradient.reshape(gradient.size());
+    touched.set(slice.index());
+    return true;
+  }
+
   private Array allocate(ParameterLayout.Slice slice) {
     Array sum = arena.allocate(layout.wide(), slice.to() - slice.from());
     sums[slice.index()] = sum;

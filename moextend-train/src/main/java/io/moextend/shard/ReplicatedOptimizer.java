@@ -107,8 +107,9 @@ public final class ReplicatedOptimizer implements Optimizer {
     List<Array> own = state.stream().map(slice::of).toList();
     double rate = rates.of(slice.parameter(), learningRate);
     var how = new UpdateRule.Step(step, rate, scale, slice.decays());
-    rule.update(backend, slice.of(masters), gradients.of(slice), own, how);
-    publish(slice);
+    Array weights = flat(slice.parameter());
+    rule.update(backend, weights, slice.of(masters), gradients.of(slice), own, how);
+    slice.parameter().updated();
   }
 
   private void publish(Slice slice) {

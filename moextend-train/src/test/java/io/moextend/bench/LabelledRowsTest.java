@@ -107,7 +107,7 @@ class LabelledRowsTest {
       Stage stage, String name, Forward forward, Map<String, double[]> gradients) {
     try (Backend backend = Backends.open(name, new BackendProvider.Options(2, 0), DType.F32);
         Arena arena = backend.arena("test")) {
-      DecoderConfig config = SIZE.config(stage);
+      DecoderConfig config = StepModel.MIXTRAL.config(SIZE, stage);
       var parameters = new FreshParameters(backend, arena, DType.F32, stage.trained(), 0.2, 1);
       try (Decoder model = new Decoder(parameters, config)) {
         stage.freezeAllBut(model);

@@ -7,6 +7,7 @@ import io.moextend.array.ShapeException;
 import io.moextend.backend.UpdateKernels;
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 
 /** Kernels that write in place, by chunks. */
 interface CpuUpdates extends UpdateKernels {
@@ -109,6 +110,18 @@ interface CpuUpdates extends UpdateKernels {
 
   @Override
   default void adamInto(Array master, Array m, Array v, Array gradient, AdamStep how) {
+    adam(null, master, m, v, gradient, how);
+  }
+
+  @Override
+  default void adamInto(
+      Array weights, Array master, Array m, Array v, Array gradient, AdamStep how) {
+    sameSize(master, weights);
+    adam(CpuArray.into(weights), master, m, v, gradient, how);
+  }
+
+  private void adam(
+      @Nullable CpuArray rounded, Array master, Array m, Array v, Array gradient, AdamStep how) {
     CpuArray weights = CpuArray.into(CpuArray.of(master, DType.F32));
     CpuArray first = CpuArray.into(CpuArray.of(m, DType.F32));
     CpuArray second = CpuArray.into(CpuArray.of(v, DType.F32));
@@ -132,6 +145,9 @@ interface CpuUpdates extends UpdateKernels {
               Floats.store(w, n, weights, at);
               Floats.store(m1, n, first, at);
               Floats.store(m2, n, second, at);
+              if (rounded != null) {
+                Floats.store(w, n, rounded, at);
+              }
             });
   }
 

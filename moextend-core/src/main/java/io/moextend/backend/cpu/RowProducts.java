@@ -14,6 +14,12 @@ final class RowProducts {
   private static final int SUMS = 1;
   private static final int SUM_ROW = 1;
 
+  /**
+   * Rows of f32 weights that x W takes at once. They lie far apart, often by a power of two, so
+   * that more of them drive each other out of the cache; bf16 weights are repacked by the library.
+   */
+  private static final int F32_INNER = 256;
+
   private final CpuDevice cpu;
   private final CpuArray x;
   private final CpuArray out;
@@ -94,22 +100,31 @@ final class RowProducts {
       DType type,
       long result,
       int stride) {
-    lane.gemm()
-        .multiply(
-            new Gemm.Shape(
-                task.rows(),
-                factor.inner(),
-                task.panel.columns(),
-                x.dtype(),
-                type,
-                new Gemm.Layout(inner, 1),
-                factor.layout(),
-                stride,
-                bias != null,
-                accumulate),
-            x.address((long) task.from * inner + factor.first()),
-            factor.address(),
-            bias == null ? 0 : bias.address(task.panel.first()),
-            result);
+    int most = narrowed(factor, type) ? F32_INNER : factor.inner();
+    for (int from = 0; from < factor.inner(); from += most) {
+      long skipped = from * factor.layout().rowStride() * x.dtype().bytes();
+      lane.gemm()
+          .multiply(
+              new Gemm.Shape(
+                  task.rows(),
+                  Math.min(most, factor.inner() - from),
+                  task.panel.columns(),
+                  x.dtype(),
+                  type,
+                  new Gemm.Layout(inner, 1),
+                  factor.layout(),
+                  stride,
+                  bias != null,
+                  accumulate || from > 0),
+              x.address((long) task.from * inner + factor.first() + from),
+              factor.address() + skipped,
+              bias == null ? 0 : bias.address(task.panel.first()),
+              result);
+    }
+  }
+
+  /** True where weights are read down their columns and the result can be added to. */
+  private boolean narrowed(Cut.Factor factor, DType type) {
+    return !transposed && x.dtype() == DType.F32 && type == DType.F32 && factor.inner() > F32_INNER;
   }
 }

@@ -9,7 +9,8 @@ import io.moextend.array.DType;
 final class WeightGradient {
   private static final int TILE_ROWS = 256;
   private static final int TILE_COLUMNS = 512;
-  private static final int LARGEST = 512;
+  private static final int LARGEST = 1024;
+  private static final int STEPS = 16;
   private static final int PADDED_LEFT = 1;
   private static final int PADDED_RIGHT = 2;
 
@@ -78,7 +79,7 @@ final class WeightGradient {
       long a = dY.address((long) r * width + fromColumn + row);
       long b = x.address((long) r * in + column);
       if (left >= RowBlocks.SMALLEST) {
-        int inner = Math.min(LARGEST, Integer.highestOneBit(left));
+        int inner = block(left);
         add(lane, inner, rows, columns, a, width, b, in, result, r > firstRow);
         r += inner;
       } else {
@@ -89,6 +90,16 @@ final class WeightGradient {
         r = endRow;
       }
     }
+  }
+
+  /**
+   * As many rows as one product adds: nearly all, in few enough sizes that primitives are used
+   * again whatever the router chose.
+   */
+  private static int block(int left) {
+    int most = Math.min(LARGEST, left);
+    int step = Math.max(RowBlocks.SMALLEST, Integer.highestOneBit(most) / STEPS);
+    return most / step * step;
   }
 
   /** [rows, columns] out of rows of {@code stride} elements, and zeros down to 16 rows. */

@@ -17,10 +17,11 @@ import java.util.SortedSet;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.ConcurrentSkipListMap;
+import org.jspecify.annotations.Nullable;
 
 /**
- * What a conversion did, told after both models were read again: conversion.json beside the
- * converted weights.
+ * What a conversion did, told after both models were read again, and if wanted run: conversion.json
+ * beside the converted weights.
  *
  * @param formatVersion 1
  * @param from {@code model_type} of the source
@@ -31,6 +32,7 @@ import java.util.concurrent.ConcurrentSkipListMap;
  * @param clones of which tensor of the source, which are byte for byte the same
  * @param drawn tensors that are new: routers
  * @param dropped tensors of the source that the converted model does without
+ * @param logits how the two models' answers compare; null where that was left out
  */
 public record ConversionReceipt(
     int formatVersion,
@@ -41,7 +43,8 @@ public record ConversionReceipt(
     int cloned,
     SortedMap<String, Clones> clones,
     List<String> drawn,
-    List<String> dropped) {
+    List<String> dropped,
+    @Nullable LogitReceipt logits) {
   public ConversionReceipt {
     layers = List.copyOf(layers);
     clones = Collections.unmodifiableSortedMap(new TreeMap<>(clones));
@@ -100,7 +103,13 @@ public record ConversionReceipt(
         cloned,
         clones,
         conversion.drawn().stream().map(TensorStream::name).toList(),
-        List.copyOf(conversion.dropped()));
+        List.copyOf(conversion.dropped()),
+        null);
+  }
+
+  ConversionReceipt with(LogitReceipt answers) {
+    return new ConversionReceipt(
+        formatVersion, from, to, layers, copied, cloned, clones, drawn, dropped, answers);
   }
 
   private static void require(
