@@ -70,7 +70,7 @@ final class ExponentialLoops {
       IntVector pairs = Vectors.pairs(x + at);
       FloatVector v = Vectors.even(pairs);
       FloatVector w = Vectors.odd(pairs);
-      most = VectorMath.larger(most, VectorMath.larger(v, w));
+      most = VectorMath.larger(VectorMath.larger(most, v), w);
       even = even.add(VectorMath.exp2(v.sub(by).mul(VectorMath.LOG2_E)));
       odd = odd.add(VectorMath.exp2(w.sub(by).mul(VectorMath.LOG2_E)));
     }
