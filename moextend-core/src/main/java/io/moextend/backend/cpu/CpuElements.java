@@ -184,6 +184,9 @@ interface CpuElements extends ElementKernels {
         width,
         (lane, row, column, n) -> {
           long first = row * 2 * width + column;
+          if (column == 0 && a.dtype() == DType.BF16) {
+            PairLoops.touch(a.address(first), 2L * width * Vectors.BF16);
+          }
           Operand gate = Operand.in(lane, 0, a, first, n);
           Operand up = Operand.in(lane, 1, a, first + width, n);
           Operand result = Operand.out(lane, 2, out, row * width + column, n);

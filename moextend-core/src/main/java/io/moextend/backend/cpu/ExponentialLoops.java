@@ -1,7 +1,9 @@
 package io.moextend.backend.cpu;
 
+import static io.moextend.backend.cpu.CpuArray.ALL;
 import static io.moextend.backend.cpu.Vectors.BF16;
 import static io.moextend.backend.cpu.Vectors.LANES;
+import static io.moextend.backend.cpu.Vectors.ORDER;
 import static io.moextend.backend.cpu.Vectors.SPECIES;
 import static io.moextend.backend.cpu.Vectors.load;
 import static io.moextend.backend.cpu.Vectors.store;
@@ -73,8 +75,8 @@ final class ExponentialLoops {
       odd = odd.add(VectorMath.exp2(w.sub(by).mul(VectorMath.LOG2_E)));
     }
     // not store: see GateLoops.sigmas
-    even.add(odd).intoMemorySegment(CpuArray.ALL, result, Vectors.ORDER);
-    most.intoMemorySegment(CpuArray.ALL, result + step, Vectors.ORDER);
+    even.add(odd).intoMemorySegment(ALL, result, ORDER);
+    most.intoMemorySegment(ALL, result + step, ORDER);
   }
 
   /** The sum of a vector's lanes. */
@@ -110,7 +112,8 @@ final class ExponentialLoops {
       FloatVector v = Vectors.even(pairs).sub(minus).mul(VectorMath.LOG2_E);
       FloatVector w = Vectors.odd(pairs).sub(minus).mul(VectorMath.LOG2_E);
       store(VectorMath.exp2(v).mul(by), out + 2 * at, 0);
-      store(VectorMath.exp2(w).mul(by), out + 2 * at, LANES);
+      // not store: see GateLoops.sigmas
+      VectorMath.exp2(w).mul(by).intoMemorySegment(ALL, out + 2 * at + step, ORDER);
     }
   }
 }

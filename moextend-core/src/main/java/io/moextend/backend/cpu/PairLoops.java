@@ -34,6 +34,24 @@ final class PairLoops {
     }
   }
 
+  /**
+   * Reads memory so that it is in the cache, many lines at once, where a loop that computes would
+   * wait for one after the other.
+   *
+   * @return nothing of use, so that there is something to read for
+   */
+  static int touch(long address, long bytes) {
+    long step = Vectors.step();
+    if (bytes < step) {
+      return 0;
+    }
+    IntVector all = Vectors.words(address);
+    for (long at = step; at <= bytes - step; at += step) {
+      all = all.or(Vectors.words(address + at));
+    }
+    return all.lane(0);
+  }
+
   /** Brings F32 numbers into this order; out may be x. */
   static void split(long x, long out, int n) {
     for (int i = 0; i < n; i += 2 * LANES) {

@@ -1,9 +1,13 @@
 package io.moextend.backend.cpu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Named.named;
 
 import io.moextend.Golden;
 import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -12,8 +16,12 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.junit.jupiter.api.Named;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /**
  * What the compiler is told about vectors in scripts/jvm.flags is what there is: loops are compiled
@@ -21,6 +29,7 @@ import org.junit.jupiter.api.Test;
  */
 class CompiledLoopsTest {
   private static final Path PROJECT = Golden.root().resolveSibling("scripts").getParent();
+  private static final MemorySegment ROOM = Arena.global().allocate(16L * 2048 * 6, 64);
   private static final String PACKAGE = CompiledLoopsTest.class.getPackageName();
 
   @Test
@@ -56,6 +65,34 @@ class CompiledLoopsTest {
           .as(method)
           .anyMatch(m -> name.matcher(m.getName()).matches());
     }
+  }
+
+  /** Of those that are near what the compiler takes whole. */
+  static Stream<Named<Runnable>> largestLoops() {
+    int n = 2048;
+    long[] at = IntStream.range(0, 6).mapToLong(i -> ROOM.address() + 16L * n * i).toArray();
+    return Stream.of(
+        named("sigmas", () -> GateLoops.sigmas(at[0], 1, at[1], n)),
+        named("left", () -> GateLoops.leftBf16(at[0], at[1], 1, at[2], at[3], at[4], n)),
+        named("tanh", () -> ActivationLoops.tanhSigmas(at[0], at[1], n)),
+        named("normal", () -> ActivationLoops.normalSlope(at[0], at[1], at[2], n)),
+        named("exponentials", () -> ExponentialLoops.scaledBf16(at[0], 0, 1, at[1], n)),
+        named("their sum", () -> ExponentialLoops.sumAndMaxBf16(at[0], 0, at[1], n)),
+        named("turn", () -> RowLoops.turnBf16(at[0], at[1], at[2], 32, 32, at[3])),
+        named("touch", () -> PairLoops.touch(at[0], 2L * n)));
+  }
+
+  @ParameterizedTest
+  @MethodSource("largestLoops")
+  void aLoopThatIsCompiledMakesNoObjects(Runnable loop) {
+    var thread = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long made = Long.MAX_VALUE;
+    for (int i = 0; made > 0 && i < 20_000; i++) {
+      long before = thread.getCurrentThreadAllocatedBytes();
+      loop.run();
+      made = thread.getCurrentThreadAllocatedBytes() - before;
+    }
+    assertThat(made).as("bytes a call").isZero();
   }
 
   /** The methods that a command to the compiler names. */
