@@ -7,11 +7,9 @@ import static io.moextend.backend.cpu.Vectors.ORDER;
 import static io.moextend.backend.cpu.Vectors.SPECIES;
 import static io.moextend.backend.cpu.Vectors.load;
 import static io.moextend.backend.cpu.Vectors.store;
-import static io.moextend.backend.cpu.Vectors.widen;
 
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.VectorOperators;
 
 /** Loops of softmax and its losses, compiled as {@link PointwiseLoops} are. */
 final class ExponentialLoops {
@@ -19,74 +17,61 @@ final class ExponentialLoops {
 
   /** The largest; -∞ where all are NaN. What pads x has to be -∞. */
   static float max(long x, int width, int n) {
-    FloatVector even = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
-    FloatVector odd = even;
-    int whole = n - n % (2 * LANES);
+    FloatVector a = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
+    FloatVector b = a;
     if (width == BF16) {
-      for (int i = 0; i < whole; i += 2 * LANES) {
-        even = VectorMath.larger(even, widen(x, i));
-        odd = VectorMath.larger(odd, widen(x, i + LANES));
-      }
-      for (int i = whole; i < n; i += LANES) {
-        even = VectorMath.larger(even, widen(x, i));
+      long step = Vectors.step();
+      for (long at = 0; at < 2L * n; at += step) {
+        IntVector v = Vectors.pairs(x + at);
+        a = VectorMath.larger(a, Vectors.even(v));
+        b = VectorMath.larger(b, Vectors.odd(v));
       }
     } else {
+      int whole = n - n % (2 * LANES);
       for (int i = 0; i < whole; i += 2 * LANES) {
-        even = VectorMath.larger(even, load(x, i));
-        odd = VectorMath.larger(odd, load(x, i + LANES));
+        a = VectorMath.larger(a, load(x, i));
+        b = VectorMath.larger(b, load(x, i + LANES));
       }
       for (int i = whole; i < n; i += LANES) {
-        even = VectorMath.larger(even, load(x, i));
+        a = VectorMath.larger(a, load(x, i));
       }
     }
-    return VectorMath.larger(even, odd).reduceLanes(VectorOperators.MAX);
+    return VectorMath.largest(VectorMath.larger(a, b));
   }
 
   /**
-   * Σ e^(x - shift), F32, and the largest x: each lane's to the two vectors at {@code result}, for
-   * {@link #total} and {@link #largest}. What pads x has to be -∞.
+   * Σ e^(x - shift), F32: each lane's to the vector at {@code result}, for {@link #total}. What
+   * pads x has to be -∞.
    */
-  static void sumAndMax(long x, float shift, long result, int n) {
+  static void sum(long x, float shift, long result, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, shift);
     FloatVector sum = FloatVector.zero(SPECIES);
-    FloatVector most = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
     for (int i = 0; i < n; i += LANES) {
-      FloatVector v = load(x, i);
-      sum = sum.add(VectorMath.exp(v.sub(by)));
-      most = VectorMath.larger(most, v);
+      sum = sum.add(VectorMath.exp(load(x, i).sub(by)));
     }
     store(sum, result, 0);
-    store(most, result, LANES);
   }
 
-  /** As {@link #sumAndMax}, of BF16; a sum that overflows may be any number. */
-  static void sumAndMaxBf16(long x, float shift, long result, int n) {
+  /** As {@link #sum}, of BF16, where no x is much above the shift. */
+  static void sumBf16(long x, float shift, long result, int n) {
     FloatVector by = FloatVector.broadcast(SPECIES, shift);
     FloatVector even = FloatVector.zero(SPECIES);
     FloatVector odd = even;
-    FloatVector most = FloatVector.broadcast(SPECIES, Float.NEGATIVE_INFINITY);
     long step = Vectors.step();
     for (long at = 0; at < 2L * n; at += step) {
       IntVector pairs = Vectors.pairs(x + at);
-      FloatVector v = Vectors.even(pairs);
-      FloatVector w = Vectors.odd(pairs);
-      most = VectorMath.larger(VectorMath.larger(most, v), w);
-      even = even.add(VectorMath.exp2(v.sub(by).mul(VectorMath.LOG2_E)));
-      odd = odd.add(VectorMath.exp2(w.sub(by).mul(VectorMath.LOG2_E)));
+      FloatVector v = Vectors.even(pairs).sub(by).mul(VectorMath.LOG2_E);
+      FloatVector w = Vectors.odd(pairs).sub(by).mul(VectorMath.LOG2_E);
+      even = even.add(VectorMath.exp2(v));
+      odd = odd.add(VectorMath.exp2(w));
     }
     // not store: see GateLoops.sigmas
     even.add(odd).intoMemorySegment(ALL, result, ORDER);
-    most.intoMemorySegment(ALL, result + step, ORDER);
   }
 
   /** The sum of a vector's lanes. */
   static float total(long vector) {
     return VectorMath.total(load(vector, 0));
-  }
-
-  /** The largest of a vector's lanes. */
-  static float largest(long vector) {
-    return VectorMath.largest(load(vector, 0));
   }
 
   /** out = s·e^(x - shift), F32. */

@@ -5,11 +5,6 @@ final class Logits {
   /** The shift where nothing is larger: -∞ less -∞ would be no number. */
   private static final float LEAST = -Float.MAX_VALUE;
 
-  /**
-   * How far above the shift a number may be: e^40 times any count of classes is far from infinite.
-   */
-  private static final float SAFE = 40;
-
   private Logits() {}
 
   /** One number of an array. */
@@ -20,43 +15,30 @@ final class Logits {
   }
 
   /**
-   * ln Σ e^x over a row, read once: of each piece the exponentials are taken relative to the
-   * largest number before it, and anew where its own largest is so far above that they could
-   * overflow.
+   * ln Σ e^x over a row, by pieces: of each the exponentials are taken relative to the largest
+   * number so far.
    */
   static float logSumExp(Lane lane, CpuArray from, long first, int classes) {
-    Operand result = Operand.buffer(lane, 1, 2 * Vectors.LANES);
-    int n = Math.min(classes, 2 * Vectors.LANES);
-    Operand start = in(lane, from, first, n);
-    float shift = Math.max(ExponentialLoops.max(start.address(), start.width(), n), LEAST);
+    long result = Operand.buffer(lane, 1, Vectors.LANES).address();
+    float shift = LEAST;
     double sum = 0;
+    int n;
     for (int c = 0; c < classes; c += n) {
       n = Operand.span(classes - c);
       Operand x = in(lane, from, first + c, n);
-      sumAndMax(x, shift, result, n);
-      float max = ExponentialLoops.largest(result.address() + 4L * Vectors.LANES);
+      float max = ExponentialLoops.max(x.address(), x.width(), n);
       if (max > shift) {
         sum *= Math.exp((double) shift - max);
-        if (max - shift > SAFE) {
-          sumAndMax(x, max, result, n);
-          sum += ExponentialLoops.total(result.address());
-        } else {
-          sum += ExponentialLoops.total(result.address()) * Math.exp((double) shift - max);
-        }
         shift = max;
-      } else {
-        sum += ExponentialLoops.total(result.address());
       }
+      if (x.width() == Vectors.BF16) {
+        ExponentialLoops.sumBf16(x.address(), shift, result, n);
+      } else {
+        ExponentialLoops.sum(x.address(), shift, result, n);
+      }
+      sum += ExponentialLoops.total(result);
     }
     return (float) (shift + Math.log(sum));
-  }
-
-  private static void sumAndMax(Operand x, float shift, Operand result, int n) {
-    if (x.width() == Vectors.BF16) {
-      ExponentialLoops.sumAndMaxBf16(x.address(), shift, result.address(), n);
-    } else {
-      ExponentialLoops.sumAndMax(x.address(), shift, result.address(), n);
-    }
   }
 
   private static Operand in(Lane lane, CpuArray from, long first, int n) {
