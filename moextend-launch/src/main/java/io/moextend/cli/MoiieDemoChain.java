@@ -19,6 +19,8 @@ import io.moextend.stage.RoutingCounter;
 import io.moextend.stage.RoutingStatistics;
 import io.moextend.stage.Stage;
 import io.moextend.stage.convert.LayerChoice;
+import io.moextend.stage.convert.LogitCheck;
+import io.moextend.stage.convert.LogitReceipt;
 import io.moextend.stage.convert.Mixture;
 import io.moextend.stage.convert.SourceModel;
 import io.moextend.stage.convert.ToMixture;
@@ -26,6 +28,7 @@ import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -42,6 +45,7 @@ final class MoiieDemoChain {
   private static final String TEXT_TEMPLATE = "phi3";
   private static final String CAPTION_TEMPLATE = "plain";
   private static final double BALANCE = 0.001;
+  private static final int CHECKED = 64;
 
   private final DemoSettings settings;
   private final MoiieDemoPlan plan;
@@ -73,7 +77,7 @@ final class MoiieDemoChain {
     Marks before = examine(CONNECTED, connected.model());
     var balance = new Mixture.Balance(BALANCE, true);
     var rivals = new ArrayList<Rival>();
-    rivals.add(rival(DENSE, "dense", connected.model()));
+    rivals.add(rival(DENSE, "dense", connected.model(), null));
     rivals.add(
         grown(
             VANILLA,
@@ -124,21 +128,25 @@ final class MoiieDemoChain {
   /** A mixture whose experts are the dense model's networks, trained as that is. */
   private Rival grown(String name, String folder, Mixture mixture, Path dense) {
     Path grown = settings.output().resolve(folder + "-grown");
-    diary.part("convert-moe: " + name, () -> convert(mixture, dense, grown));
-    return rival(name, folder, grown);
+    LogitReceipt logits = diary.part("convert-moe: " + name, () -> convert(mixture, dense, grown));
+    diary.note("largest change of any logit %s", logits.largestDifference());
+    return rival(name, folder, grown, logits);
   }
 
-  private Path convert(Mixture mixture, Path dense, Path grown) {
+  private LogitReceipt convert(Mixture mixture, Path dense, Path grown) {
     try (WeightSource weights = CheckpointFolder.open(dense)) {
       var source = new SourceModel(weights, PublishedJson.fileOf(dense), PublishedJson.read(dense));
-      ToMixture.of(source, mixture, new LayerChoice("odd"), OptionalLong.of(settings.seed()))
-          .write(dense, grown, SafetensorsWriter.DEFAULT_SHARD_BYTES);
+      var check =
+          new LogitCheck(backend, () -> CheckpointFolder.open(dense), CHECKED, settings.seed());
+      return Objects.requireNonNull(
+          ToMixture.of(source, mixture, new LayerChoice("odd"), OptionalLong.of(settings.seed()))
+              .write(dense, grown, SafetensorsWriter.DEFAULT_SHARD_BYTES, check)
+              .logits());
     }
-    return grown;
   }
 
   /** The same samples in the same order, steps and rate, whatever the model. */
-  private Rival rival(String name, String folder, Path base) {
+  private Rival rival(String name, String folder, Path base, @Nullable LogitReceipt logits) {
     Trained sft =
         train(
             new Lesson(
@@ -163,7 +171,7 @@ final class MoiieDemoChain {
           name.equals(DENSE)
               ? null
               : diary.part("routing: " + name, () -> routing(sft.model(), model));
-      return new Rival(name, sft, marks, ActivatedParameters.of(model.decoder()), routing);
+      return new Rival(name, sft, marks, ActivatedParameters.of(model.decoder()), logits, routing);
     }
   }
 

@@ -20,10 +20,12 @@ import io.moextend.report.Table;
 import io.moextend.report.TrainingReport;
 import io.moextend.report.Unit;
 import io.moextend.stage.RoutingStatistics;
+import io.moextend.stage.convert.LogitReceipt;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** report.html of MoIIE's demo: the four models side by side. */
 record MoiieDemoReport(DemoSettings settings, MoiieDemoPlan plan, MoiieDemoResults results) {
@@ -128,6 +130,7 @@ record MoiieDemoReport(DemoSettings settings, MoiieDemoPlan plan, MoiieDemoResul
               rival.name(),
               Numbers.grouped(rival.parameters().all()),
               Numbers.grouped(rival.parameters().activated()),
+              grownBy(rival.logits()),
               Numbers.fixed(rival.sft().seconds(), 1),
               Numbers.compact(rival.sft().history().median("tokens_per_s").orElse(0)),
               Numbers.fixed(rival.sft().peakBytes() / 1e6, 1)));
@@ -138,10 +141,15 @@ record MoiieDemoReport(DemoSettings settings, MoiieDemoPlan plan, MoiieDemoResul
             Table.Column.words("Model"),
             Table.Column.numbers("Parameters"),
             Table.Column.numbers("Of them for a token"),
+            Table.Column.numbers("Largest logit change by convert-moe"),
             Table.Column.numbers("sft, s"),
             Table.Column.numbers("Tokens per second"),
             Table.Column.numbers("Peak of arrays, MB")),
         rows);
+  }
+
+  private static String grownBy(@Nullable LogitReceipt logits) {
+    return logits == null ? "" : Numbers.compact(logits.largestDifference());
   }
 
   private List<Block> routing() {

@@ -5,6 +5,7 @@ import io.moextend.cli.DemoStages.Trained;
 import io.moextend.demo.DemoData;
 import io.moextend.stage.ActivatedParameters;
 import io.moextend.stage.RoutingStatistics;
+import io.moextend.stage.convert.LogitReceipt;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -31,6 +32,7 @@ record MoiieDemoResults(
    *
    * @param name as the paper has it
    * @param sft its last stage
+   * @param logits what growing it changed; null for the one that was not grown
    * @param routing of its tokens over the test's questions; null where it has no experts
    */
   record Rival(
@@ -38,6 +40,7 @@ record MoiieDemoResults(
       Trained sft,
       Marks marks,
       ActivatedParameters parameters,
+      @Nullable LogitReceipt logits,
       @Nullable RoutingStatistics routing) {}
 
   MoiieDemoResults {

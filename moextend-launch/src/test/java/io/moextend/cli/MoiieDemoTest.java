@@ -9,6 +9,7 @@ import io.moextend.config.HuggingFaceConfig;
 import io.moextend.moe.TokenGroup;
 import io.moextend.report.Numbers;
 import io.moextend.stage.RoutingStatistics;
+import io.moextend.stage.convert.LogitReceipt;
 import io.moextend.train.TrainingSection.ComputeType;
 import java.io.IOException;
 import java.io.PrintStream;
@@ -72,6 +73,12 @@ class MoiieDemoTest {
   /** What a mixture starts from says what the dense model says, so its first loss is the same. */
   @Test
   void aGrownModelStartsWhereTheDenseOneStood() {
+    for (Rival rival : results.rivals().subList(1, 4)) {
+      LogitReceipt logits = Objects.requireNonNull(rival.logits());
+      assertThat(logits.largestDifference())
+          .as(rival.name())
+          .isLessThan(1e-5 * logits.largestLogit());
+    }
     double dense = firstLoss("dense");
     assertThat(firstLoss("modality MoE")).isCloseTo(dense, Offset.offset(1e-5));
     assertThat(firstLoss("vanilla MoE")).isGreaterThan(dense).isLessThan(dense + 0.02);
