@@ -48,7 +48,7 @@ import picocli.CommandLine.Spec;
       "Example:  moextend trace --model golden/moextend/vision_gate --inputs golden/moextend/vision_gate/inputs.safetensors \\",
       "            --output traced.safetensors --stage extension --gradients --adamw-steps 3 --learning-rate 0.01 --max-grad-norm 1",
       "          moextend trace --model golden/moiie/moiie_phi3 --inputs golden/moiie/moiie_phi3/inputs.safetensors \\",
-      "            --output traced.safetensors --stage full --gradients --adamw-steps 3 --learning-rate 0.001"
+      "            --output traced.safetensors --stage sft --gradients --adamw-steps 3 --learning-rate 0.001"
     })
 final class TraceCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
@@ -84,7 +84,7 @@ final class TraceCommand implements Callable<Integer> {
 
   @Option(
       names = "--stage",
-      paramLabel = "alignment|extension|finetune|full",
+      paramLabel = "alignment|extension|finetune|pretrain|sft|full",
       description =
           "What trains, for gradients and steps; without it every weight does, the vision tower's too.")
   private @Nullable String stage;

@@ -73,7 +73,7 @@ class TraceCommandTest {
                 "--max-grad-norm",
                 optimizer.path("max_grad_norm").asText("0")));
     if (name.startsWith("moiie/")) {
-      words.addAll(List.of("--stage", name.contains("stage1") ? "alignment" : "full"));
+      words.addAll(List.of("--stage", name.contains("stage1") ? "pretrain" : "sft"));
     }
     Path traced = traced(backend, given, given.resolve("inputs.safetensors"), words.toArray());
     assertThat(wrong(traced, given, n -> !n.startsWith(TEXT_ONLY) && !rounding(n))).isEmpty();
