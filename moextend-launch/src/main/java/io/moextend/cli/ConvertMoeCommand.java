@@ -125,7 +125,7 @@ final class ConvertMoeCommand implements Callable<Integer> {
 
   private ConversionReceipt written(Conversion conversion, long shardBytes) {
     if (checkTokens == 0) {
-      return conversion.write(model.home(), output, shardBytes, null);
+      return conversion.write(model.home(), output, shardBytes);
     }
     LogitCheck.requireRunnable(conversion);
     try (Backend opened = backend.open()) {

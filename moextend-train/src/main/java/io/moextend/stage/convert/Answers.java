@@ -10,6 +10,7 @@ import io.moextend.config.DecoderConfig;
 import io.moextend.model.Decoder;
 import io.moextend.model.ModelInput;
 import io.moextend.model.OpenModel;
+import io.moextend.model.Watch;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -76,9 +77,13 @@ record Answers(DecoderConfig config, List<float[]> states, float[] logits, List<
               backend.bytes(arena, question.types, tokens),
               null);
       Decoder decoder = model.decoder();
-      Decoder.Output output =
-          decoder.forward(
-              tape, input, false, (name, state) -> states.add(backend.toFloats(arena, state)));
+      Watch watch =
+          (name, array) -> {
+            if (name.startsWith("hidden_states.")) {
+              states.add(backend.toFloats(arena, array));
+            }
+          };
+      Decoder.Output output = decoder.forward(tape, input, false, watch);
       decoder.residency().finish();
       float[] logits = backend.toFloats(arena, decoder.logits(tape, output.hidden()).data());
       return new Answers(config, List.copyOf(states), logits, model.initialised());

@@ -80,6 +80,11 @@ public record Conversion(
     return from.getOrDefault(dense, dense);
   }
 
+  /** As below, without asking the two models anything. */
+  public ConversionReceipt write(Path beside, Path output, long maxShardBytes) {
+    return write(beside, output, maxShardBytes, null);
+  }
+
   /**
    * Writes the converted model as a Hugging Face folder, reads it back and compares, and only then
    * lets it appear under its name. Takes a few MiB of memory, however large the model; the check

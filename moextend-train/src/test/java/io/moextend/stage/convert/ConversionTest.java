@@ -48,7 +48,7 @@ class ConversionTest {
     String spoilt = "model.layers.3.mlp.experts.2.down_proj.weight";
     try (WeightSource weights = CheckpointFolder.open(SOURCE)) {
       Conversion conversion = conversion(weights);
-      conversion.write(SOURCE, folder.resolve("good"), Long.MAX_VALUE, null);
+      conversion.write(SOURCE, folder.resolve("good"), Long.MAX_VALUE);
       try (WeightSource good = CheckpointFolder.open(folder.resolve("good"))) {
         SafetensorsWriter.writeFile(
             folder.resolve("bad.safetensors"),
@@ -80,7 +80,7 @@ class ConversionTest {
       Conversion conversion = conversion(weights);
       Files.delete(copy);
       Path out = folder.resolve("out");
-      assertThatThrownBy(() -> conversion.write(SOURCE, out, Long.MAX_VALUE, null))
+      assertThatThrownBy(() -> conversion.write(SOURCE, out, Long.MAX_VALUE))
           .isInstanceOf(CheckpointException.class)
           .hasMessageContaining(copy + ": cannot be read");
       assertThat(out).doesNotExist();

@@ -136,7 +136,7 @@ class LogitCheckTest {
         Backend backend = backend("cpu")) {
       Conversion conversion = conversion(weights, home, MOIIE);
       Path out = folder.resolve("out");
-      conversion.write(home, out, Long.MAX_VALUE, null);
+      conversion.write(home, out, Long.MAX_VALUE);
       damage(out, tensor, 0.5f);
       var check = new LogitCheck(backend, () -> CheckpointFolder.open(home), 64, SEED);
       assertThatThrownBy(() -> check.measure(conversion, out))
@@ -153,7 +153,7 @@ class LogitCheckTest {
         Backend backend = backend("cpu")) {
       Conversion conversion = conversion(weights, home, new Mixture.Modality());
       Path out = folder.resolve("out");
-      conversion.write(home, out, Long.MAX_VALUE, null);
+      conversion.write(home, out, Long.MAX_VALUE);
       damage(out, "lm_head.weight", 0.5f);
       var check = new LogitCheck(backend, () -> CheckpointFolder.open(home), 64, SEED);
       assertThatThrownBy(() -> check.measure(conversion, out))
