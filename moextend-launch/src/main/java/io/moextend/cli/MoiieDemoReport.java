@@ -165,7 +165,9 @@ record MoiieDemoReport(DemoSettings settings, MoiieDemoPlan plan, MoiieDemoResul
         new Paragraph(
             "Counted over the questions about unseen pictures, in every layer that has experts. The dense model has none."));
     blocks.add(RoutingMaps.compared(routed));
-    routed.forEach((name, own) -> blocks.add(new Details(name, RoutingMaps.blocks(own))));
+    routed.forEach((name, own) -> blocks.addAll(RoutingMaps.heatMaps(name, own)));
+    routed.forEach(
+        (name, own) -> blocks.add(new Details(name + " in full", RoutingMaps.blocks(own))));
     return blocks;
   }
 

@@ -124,6 +124,7 @@ class MoiieDemoTest {
     assertThat(report)
         .contains("Routing side by side", "Experts of vision tokens", "Of them for a token")
         .contains(">before sft<", ">chance<")
+        .contains("vanilla MoE: experts of text tokens", "MoIIE: experts of vision tokens")
         .doesNotContain("http://", "https://", "<script");
     for (Rival rival : results.rivals()) {
       assertThat(report).contains(">" + rival.name() + "<");

@@ -16,6 +16,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Where a model's tokens went, as blocks of a report: group shares as bars, a map of layers and
@@ -43,9 +44,22 @@ public final class RoutingMaps {
     List<Block> blocks = new ArrayList<>();
     blocks.add(new Paragraph(maps.counted()));
     blocks.addAll(maps.groupBars());
-    maps.shown().forEach(tokens -> blocks.add(maps.map(tokens)));
+    maps.shown().forEach(tokens -> blocks.add(maps.map("Experts", tokens)));
     blocks.add(maps.busiest());
     return List.copyOf(blocks);
+  }
+
+  /**
+   * The maps of vision and of text tokens alone, to be compared with another model's.
+   *
+   * @param model its name, which each map is headed with
+   */
+  public static List<Block> heatMaps(String model, RoutingStatistics routing) {
+    var maps = new RoutingMaps(routing);
+    return Stream.of(TokenGroup.VISION, TokenGroup.TEXT)
+        .filter(tokens -> routing.tokens(tokens) > 0)
+        .<Block>map(tokens -> maps.map(model + ": experts", tokens))
+        .toList();
   }
 
   /** Every figure of every expert. */
@@ -173,7 +187,7 @@ public final class RoutingMaps {
         label, groups.stream().map(g -> percent.getOrDefault(g, 0.0) / 100).toList(), null);
   }
 
-  private HeatMap map(TokenGroup tokens) {
+  private HeatMap map(String what, TokenGroup tokens) {
     List<List<Double>> values = new ArrayList<>();
     Set<Cell> framed = new HashSet<>();
     Set<Cell> blank = new HashSet<>();
@@ -194,7 +208,7 @@ public final class RoutingMaps {
       }
     }
     return new HeatMap(
-        "Experts of " + name(tokens) + ", % of each layer's slots",
+        what + " of " + name(tokens) + ", % of each layer's slots",
         new HeatMap.Names(
             "layer",
             "expert",
