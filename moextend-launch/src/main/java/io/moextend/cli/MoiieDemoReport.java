@@ -14,6 +14,7 @@ import io.moextend.report.HtmlReport;
 import io.moextend.report.KeyFigures;
 import io.moextend.report.Numbers;
 import io.moextend.report.Paragraph;
+import io.moextend.report.RoutingComparison;
 import io.moextend.report.RoutingMaps;
 import io.moextend.report.Section;
 import io.moextend.report.Table;
@@ -164,8 +165,9 @@ record MoiieDemoReport(DemoSettings settings, MoiieDemoPlan plan, MoiieDemoResul
     blocks.add(
         new Paragraph(
             "Counted over the questions about unseen pictures, in every layer that has experts. The dense model has none."));
-    blocks.add(RoutingMaps.compared(routed));
-    routed.forEach((name, own) -> blocks.addAll(RoutingMaps.heatMaps(name, own)));
+    var compared = new RoutingComparison(routed);
+    blocks.add(compared.table());
+    blocks.addAll(compared.maps());
     routed.forEach(
         (name, own) -> blocks.add(new Details(name + " in full", RoutingMaps.blocks(own))));
     return blocks;

@@ -113,6 +113,7 @@ final class WidenedRows {
   }
 
   private TracedRows widened(int longest) {
+    requirePlaces();
     int[] images = new int[batch];
     int[] lengths = new int[batch];
     for (int row = 0; row < batch; row++) {
@@ -139,6 +140,22 @@ final class WidenedRows {
       fill(wide, row, lengths[row], first[row] * slots);
     }
     return withGivenTypes(wide);
+  }
+
+  /** Rows of text may own blank images, as in the original; pictures have to go somewhere. */
+  private void requirePlaces() {
+    TensorData pixels = file.pixels();
+    if (types != null || pixels == null || Arrays.stream(ids).anyMatch(WidenedRows::marks)) {
+      return;
+    }
+    for (float value : pixels.floats()) {
+      if (value != 0) {
+        throw file.wrong(
+            "token_type_ids",
+            "is missing: there are pictures, and neither a -200 in input_ids nor this says where;"
+                + " write 1 at image patches, 0 elsewhere");
+      }
+    }
   }
 
   /** Positions of a row that are seen. */

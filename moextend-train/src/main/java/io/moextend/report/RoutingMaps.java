@@ -16,7 +16,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
-import java.util.stream.Stream;
 
 /**
  * Where a model's tokens went, as blocks of a report: group shares as bars, a map of layers and
@@ -49,64 +48,14 @@ public final class RoutingMaps {
     return List.copyOf(blocks);
   }
 
-  /**
-   * The maps of vision and of text tokens alone, to be compared with another model's.
-   *
-   * @param model its name, which each map is headed with
-   */
-  public static List<Block> heatMaps(String model, RoutingStatistics routing) {
-    var maps = new RoutingMaps(routing);
-    return Stream.of(TokenGroup.VISION, TokenGroup.TEXT)
-        .filter(tokens -> routing.tokens(tokens) > 0)
-        .<Block>map(tokens -> maps.map(model + ": experts", tokens))
-        .toList();
+  /** A map of what some of a model's tokens chose. */
+  static Block map(RoutingStatistics routing, String what, TokenGroup tokens) {
+    return new RoutingMaps(routing).map(what, tokens);
   }
 
   /** Every figure of every expert. */
   public static Table experts(RoutingStatistics routing) {
     return new RoutingMaps(routing).everyExpert();
-  }
-
-  /**
-   * Several models in one table: how evenly each spreads its tokens, and what share its groups
-   * have.
-   *
-   * @param models by the names they are shown under
-   */
-  public static Table compared(Map<String, RoutingStatistics> models) {
-    List<List<String>> rows = new ArrayList<>();
-    models.forEach(
-        (name, routing) ->
-            rows.add(
-                List.of(
-                    name,
-                    routing.scheme(),
-                    evenness(routing, TokenGroup.VISION),
-                    evenness(routing, TokenGroup.TEXT),
-                    shares(routing, TokenGroup.VISION),
-                    shares(routing, TokenGroup.TEXT))));
-    return new Table(
-        "Routing side by side",
-        List.of(
-            Table.Column.words("Model"),
-            Table.Column.words("Scheme"),
-            Table.Column.numbers("Evenness of vision, %"),
-            Table.Column.numbers("Evenness of text, %"),
-            Table.Column.words("Where vision goes"),
-            Table.Column.words("Where text goes")),
-        rows);
-  }
-
-  private static String evenness(RoutingStatistics routing, TokenGroup tokens) {
-    return routing.tokens(tokens) == 0
-        ? "no tokens"
-        : Numbers.fixed(100 * routing.evenness(tokens), 1);
-  }
-
-  private static String shares(RoutingStatistics routing, TokenGroup tokens) {
-    return routing.groupShares(tokens).entrySet().stream()
-        .map(share -> share.getKey() + " " + Numbers.fixed(share.getValue(), 1) + " %")
-        .collect(Collectors.joining(", "));
   }
 
   /** "vision tokens". */

@@ -131,7 +131,7 @@ class RoutingReportTest {
     var models = new LinkedHashMap<String, RoutingStatistics>();
     models.put("MoIIE", moiie(true));
     models.put("words alone", moiie(false));
-    Table table = RoutingMaps.compared(models);
+    Table table = new RoutingComparison(models).table();
     assertThat(table.rows())
         .containsExactly(
             List.of(
