@@ -113,7 +113,6 @@ final class WidenedRows {
   }
 
   private TracedRows widened(int longest) {
-    requirePlaces();
     int[] images = new int[batch];
     int[] lengths = new int[batch];
     for (int row = 0; row < batch; row++) {
@@ -140,22 +139,6 @@ final class WidenedRows {
       fill(wide, row, lengths[row], first[row] * slots);
     }
     return withGivenTypes(wide);
-  }
-
-  /** Rows of text may own blank images, as in the original; pictures have to go somewhere. */
-  private void requirePlaces() {
-    TensorData pixels = file.pixels();
-    if (types != null || pixels == null || Arrays.stream(ids).anyMatch(WidenedRows::marks)) {
-      return;
-    }
-    for (float value : pixels.floats()) {
-      if (value != 0) {
-        throw file.wrong(
-            "token_type_ids",
-            "is missing: there are pictures, and neither a -200 in input_ids nor this says where;"
-                + " write 1 at image patches, 0 elsewhere");
-      }
-    }
   }
 
   /** Positions of a row that are seen. */
@@ -229,6 +212,13 @@ final class WidenedRows {
     long given = pixels == null || pixels.shape().length == 0 ? 0 : pixels.shape()[0];
     long needed = Arrays.stream(images).sum();
     long filled = Arrays.stream(images).map(n -> Math.max(1, n)).sum();
+    if (needed == 0 && types == null && given != filled) {
+      throw file.wrong(
+          "token_type_ids",
+          "is missing: there are %d images for %d rows, and neither a -200 in input_ids nor this says"
+                  .formatted(given, batch)
+              + " where they go; write 1 at image patches, 0 elsewhere");
+    }
     if (given != needed && given != filled) {
       throw file.wrong(
           "input_ids",

@@ -86,10 +86,9 @@ class WidenedRowsTest {
   @Test
   void picturesThatNothingPlacesWantTokenTypes() {
     TensorData words = table("input_ids", 5, 6, 7, 8, 5, 6, 9, 9);
-    TensorData pictures = TensorData.of("images", new long[] {2, 1}, new float[] {0, 0.5f});
-    assertThatThrownBy(() -> read(0, words, MASK, pictures))
+    assertThatThrownBy(() -> read(0, words, MASK, images(3)))
         .isInstanceOf(CheckpointException.class)
-        .hasMessageContaining("token_type_ids: is missing: there are pictures");
+        .hasMessageContaining("token_type_ids: is missing: there are 3 images for 2 rows");
     assertThat(pictures(read(0, words, MASK, images(2))).taken()).isEmpty();
   }
 
