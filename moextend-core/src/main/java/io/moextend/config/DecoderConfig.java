@@ -110,44 +110,23 @@ public record DecoderConfig(
 
   /** The same model under another name of its family. */
   public DecoderConfig with(DecoderType other) {
-    return new DecoderConfig(
-        other.modelType(),
-        vocab,
-        hidden,
-        layers,
-        heads,
-        rope,
-        window,
-        normEps,
-        initializerRange,
-        tiedHead,
-        feedForward,
-        tokens,
-        vision);
+    return with(other.modelType(), vocab, feedForward, vision);
   }
 
   /** The same model with other networks between its attentions. */
   public DecoderConfig with(FeedForwardConfig other) {
-    return new DecoderConfig(
-        modelType,
-        vocab,
-        hidden,
-        layers,
-        heads,
-        rope,
-        window,
-        normEps,
-        initializerRange,
-        tiedHead,
-        other,
-        tokens,
-        vision);
+    return with(modelType, vocab, other, vision);
   }
 
   /** The same model that takes images, with as many rows of vocabulary as their ids need. */
   public DecoderConfig with(VisionConfig images, int rows) {
+    return with(modelType, rows, feedForward, images);
+  }
+
+  private DecoderConfig with(
+      String type, int rows, FeedForwardConfig networks, @Nullable VisionConfig images) {
     return new DecoderConfig(
-        modelType,
+        type,
         rows,
         hidden,
         layers,
@@ -157,7 +136,7 @@ public record DecoderConfig(
         normEps,
         initializerRange,
         tiedHead,
-        feedForward,
+        networks,
         tokens,
         images);
   }

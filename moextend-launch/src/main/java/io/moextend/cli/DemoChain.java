@@ -33,8 +33,7 @@ final class DemoChain {
   private final DemoData world;
   private final Backend backend;
   private final DemoDiary diary;
-  private final DemoStages stages;
-  private final DemoExamination examination;
+  private final DemoSchool school;
   private final List<Trained> trained = new ArrayList<>();
   private final List<Marks> marks = new ArrayList<>();
 
@@ -52,8 +51,7 @@ final class DemoChain {
     this.world = world;
     this.backend = backend;
     this.diary = diary;
-    this.stages = new DemoStages(settings, world.root(), out);
-    this.examination = new DemoExamination(settings, stages, world, backend);
+    this.school = new DemoSchool(settings, world, backend, diary, out);
   }
 
   DemoResults run() {
@@ -138,19 +136,12 @@ final class DemoChain {
   }
 
   private Trained train(Lesson lesson) {
-    Trained made = diary.part(lesson.name(), () -> stages.train(lesson));
+    Trained made = school.train(lesson);
     trained.add(made);
     return made;
   }
 
   private void examine(String name, Path model, @Nullable Path tower) {
-    Marks reached = diary.part("asking: " + name, () -> examination.examine(name, model, tower));
-    marks.add(reached);
-    diary.note(
-        "%s: %.1f %% of picture questions, %.1f %% of text questions, text perplexity %.3f",
-        name,
-        100 * reached.pictureAccuracy(),
-        100 * reached.textAccuracy(),
-        reached.text().value());
+    marks.add(school.examine(name, model, tower));
   }
 }

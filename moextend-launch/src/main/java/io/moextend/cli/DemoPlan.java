@@ -7,6 +7,7 @@ import io.moextend.demo.DemoData;
 import io.moextend.demo.DemoTokenizer;
 import java.util.List;
 import java.util.TreeSet;
+import org.jspecify.annotations.Nullable;
 
 /**
  * How large the demo's world and model are, and how long each stage trains.
@@ -70,21 +71,43 @@ record DemoPlan(
 
   /** A Mixtral that knows nothing of pictures, with rows for their three tokens. */
   HuggingFaceConfig languageModel() {
-    int vocab = Math.ceilDiv(DemoTokenizer.INSTRUCTIONS.vocabularySize(), ROUND) * ROUND;
+    return decoder(
+        "mixtral",
+        DemoTokenizer.INSTRUCTIONS,
+        hidden,
+        layers,
+        POSITIONS,
+        new FeedForwardConfig.Experts(hidden, EXPERTS, CHOSEN, new TreeSet<>(), 0.01),
+        null);
+  }
+
+  /**
+   * A small language model.
+   *
+   * @param pad its embedding is never trained; null for none
+   */
+  static HuggingFaceConfig decoder(
+      String type,
+      DemoTokenizer tokenizer,
+      int hidden,
+      int layers,
+      int positions,
+      FeedForwardConfig networks,
+      @Nullable Integer pad) {
     return HuggingFaceConfig.of(
         new DecoderConfig(
-            "mixtral",
-            vocab,
+            type,
+            Math.ceilDiv(tokenizer.vocabularySize(), ROUND) * ROUND,
             hidden,
             layers,
             new DecoderConfig.Heads(hidden / HEAD, hidden / HEAD, HEAD),
-            new DecoderConfig.Rope(10_000, POSITIONS),
+            new DecoderConfig.Rope(10_000, positions),
             0,
             1e-5,
             0.05,
             false,
-            new FeedForwardConfig.Experts(hidden, EXPERTS, CHOSEN, new TreeSet<>(), 0.01),
-            new DecoderConfig.SpecialTokens(DemoTokenizer.START, DemoTokenizer.END, null),
+            networks,
+            new DecoderConfig.SpecialTokens(DemoTokenizer.START, DemoTokenizer.END, pad),
             null));
   }
 }

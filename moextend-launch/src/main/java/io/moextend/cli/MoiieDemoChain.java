@@ -9,6 +9,7 @@ import io.moextend.cli.DemoStages.Lesson;
 import io.moextend.cli.DemoStages.Trained;
 import io.moextend.cli.MoiieDemoResults.Rival;
 import io.moextend.config.DecoderConfig;
+import io.moextend.config.FeedForwardConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.config.PublishedJson;
 import io.moextend.data.Talk;
@@ -52,8 +53,7 @@ final class MoiieDemoChain {
   private final DemoData world;
   private final Backend backend;
   private final DemoDiary diary;
-  private final DemoStages stages;
-  private final DemoExamination examination;
+  private final DemoSchool school;
 
   MoiieDemoChain(
       DemoSettings settings,
@@ -67,14 +67,13 @@ final class MoiieDemoChain {
     this.world = world;
     this.backend = backend;
     this.diary = diary;
-    this.stages = new DemoStages(settings, world.root(), out);
-    this.examination = new DemoExamination(settings, stages, world, backend);
+    this.school = new DemoSchool(settings, world, backend, diary, out);
   }
 
   MoiieDemoResults run() {
     Trained pretrained = pretrained();
     Trained connected = connected(pretrained.model());
-    Marks before = examine(CONNECTED, connected.model());
+    Marks before = school.examine(CONNECTED, connected.model(), null);
     var balance = new Mixture.Balance(BALANCE, true);
     var rivals = new ArrayList<Rival>();
     rivals.add(rival(DENSE, "dense", connected.model(), null));
@@ -102,7 +101,7 @@ final class MoiieDemoChain {
   }
 
   private Trained pretrained() {
-    return train(
+    return school.train(
         new Lesson(
             "pretrain-text",
             Stage.PRETRAIN_TEXT,
@@ -114,7 +113,7 @@ final class MoiieDemoChain {
   }
 
   private Trained connected(Path pretrained) {
-    return train(
+    return school.train(
         new Lesson(
             "pretrain",
             Stage.PRETRAIN,
@@ -148,7 +147,7 @@ final class MoiieDemoChain {
   /** The same samples in the same order, steps and rate, whatever the model. */
   private Rival rival(String name, String folder, Path base, @Nullable LogitReceipt logits) {
     Trained sft =
-        train(
+        school.train(
             new Lesson(
                 "sft-" + folder,
                 Stage.SFT,
@@ -157,7 +156,7 @@ final class MoiieDemoChain {
                 List.of(world.mixture()),
                 Talk.AUTO,
                 plan.sft()));
-    Marks marks = examine(name, sft.model());
+    Marks marks = school.examine(name, sft.model(), null);
     DecoderConfig config = HuggingFaceConfig.read(sft.model()).decoder();
     try (OpenModel model =
         OpenModel.of(
@@ -168,31 +167,19 @@ final class MoiieDemoChain {
             Set.of(),
             settings.seed())) {
       @Nullable RoutingStatistics routing =
-          name.equals(DENSE)
-              ? null
-              : diary.part("routing: " + name, () -> routing(sft.model(), model));
+          config.feedForward() instanceof FeedForwardConfig.Mixed
+              ? diary.part("routing: " + name, () -> routing(sft.model(), model))
+              : null;
       return new Rival(name, sft, marks, ActivatedParameters.of(model.decoder()), logits, routing);
     }
   }
 
   private RoutingStatistics routing(Path folder, OpenModel model) {
-    return examination.withPictures(
-        folder,
-        batches -> new RoutingCounter(backend, model.decoder()).statistics(batches, (_, _) -> {}));
-  }
-
-  private Trained train(Lesson lesson) {
-    return diary.part(lesson.name(), () -> stages.train(lesson));
-  }
-
-  private Marks examine(String name, Path model) {
-    Marks reached = diary.part("asking: " + name, () -> examination.examine(name, model, null));
-    diary.note(
-        "%s: %.1f %% of picture questions, %.1f %% of text questions, text perplexity %.3f",
-        name,
-        100 * reached.pictureAccuracy(),
-        100 * reached.textAccuracy(),
-        reached.text().value());
-    return reached;
+    return school
+        .examination()
+        .withPictures(
+            folder,
+            batches ->
+                new RoutingCounter(backend, model.decoder()).statistics(batches, (_, _) -> {}));
   }
 }

@@ -1,6 +1,5 @@
 package io.moextend.cli;
 
-import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.demo.DemoData;
@@ -28,8 +27,6 @@ record MoiieDemoPlan(
   /** The last but one layer's output is what a model sees. */
   static final int TOWER_LAYERS = 2;
 
-  private static final int HEAD = 32;
-  private static final int ROUND = 16; // vocabulary rows come in multiples of it
   private static final int POSITIONS = 512;
 
   /** What shows how the four differ, in minutes on two cores. */
@@ -61,22 +58,13 @@ record MoiieDemoPlan(
 
   /** A dense Phi-3 that knows nothing. As in the published one, rows are filled with the end. */
   HuggingFaceConfig languageModel() {
-    int vocab = Math.ceilDiv(DemoTokenizer.CONVERSATIONS.vocabularySize(), ROUND) * ROUND;
-    return HuggingFaceConfig.of(
-        new DecoderConfig(
-            "phi3",
-            vocab,
-            hidden,
-            layers,
-            new DecoderConfig.Heads(hidden / HEAD, hidden / HEAD, HEAD),
-            new DecoderConfig.Rope(10_000, POSITIONS),
-            0,
-            1e-5,
-            0.05,
-            false,
-            new FeedForwardConfig.Dense(2 * hidden),
-            new DecoderConfig.SpecialTokens(
-                DemoTokenizer.START, DemoTokenizer.END, DemoTokenizer.END),
-            null));
+    return DemoPlan.decoder(
+        "phi3",
+        DemoTokenizer.CONVERSATIONS,
+        hidden,
+        layers,
+        POSITIONS,
+        new FeedForwardConfig.Dense(2 * hidden),
+        DemoTokenizer.END);
   }
 }
