@@ -6,11 +6,9 @@ import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
-import io.moextend.checkpoint.Fingerprint;
 import io.moextend.checkpoint.FrozenProof;
 import io.moextend.comm.device.Conversation;
 import io.moextend.config.ConfigException;
-import io.moextend.data.Batch;
 import io.moextend.data.Share;
 import io.moextend.data.Talk;
 import io.moextend.model.OpenModel;
@@ -19,15 +17,9 @@ import io.moextend.stage.FreezePlan;
 import io.moextend.stage.Stage;
 import io.moextend.stage.TrainableTable;
 import io.moextend.text.Tokenizer;
-import io.moextend.train.CheckpointStore;
-import io.moextend.train.ConfigFile;
-import io.moextend.train.ConversationPeers;
 import io.moextend.train.DecoderObjective;
-import io.moextend.train.FrozenTensors;
 import io.moextend.train.LoadedBatches;
-import io.moextend.train.MetricsLog;
 import io.moextend.train.ModelFiles;
-import io.moextend.train.OptimizerFile;
 import io.moextend.train.Peers;
 import io.moextend.train.Progress;
 import io.moextend.train.RunData;
@@ -35,16 +27,12 @@ import io.moextend.train.SharedFolder;
 import io.moextend.train.SharedProof;
 import io.moextend.train.TrainConfig;
 import io.moextend.train.TrainPlan;
-import io.moextend.train.TrainedWeights;
 import io.moextend.train.Trainer;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.SequencedMap;
 import java.util.Set;
-import java.util.stream.Collectors;
 
 /**
  * Builds all that one stage's run needs, runs it, and leaves its folder: the composition root of
@@ -95,15 +83,8 @@ final class TrainingRun {
         out.printf("%s on %s (%s)%n", freezePlan.stage().word(), backend.name(), backend.device());
         files.requireProjector(model.initialised());
         model.initialised().forEach(name -> out.println("starts fresh, not in the base: " + name));
-        return train(new Rank(backend, conversation), files, data, model);
+        return train(new RunCourse.Rank(backend, conversation), files, data, model);
       }
-    }
-  }
-
-  /** What this process computes with and talks through. */
-  private record Rank(Backend backend, Conversation conversation) {
-    Peers peers() {
-      return conversation.world() == 1 ? Peers.NONE : new ConversationPeers(conversation);
     }
   }
 
@@ -123,7 +104,8 @@ final class TrainingRun {
     }
   }
 
-  private Trainer.Ending train(Rank rank, ModelFiles files, RunData data, OpenModel model) {
+  private Trainer.Ending train(
+      RunCourse.Rank rank, ModelFiles files, RunData data, OpenModel model) {
     Backend backend = rank.backend();
     Peers peers = rank.peers();
     List<Parameter> trained = freezePlan.applyTo(model.decoder());
@@ -136,10 +118,7 @@ final class TrainingRun {
         model.decoder().parameters().stream()
             .filter(p -> p.requiresGrad() || fresh.contains(p.name()))
             .toList();
-    Set<String> names = trained.stream().map(Parameter::name).collect(Collectors.toSet());
     FrozenProof all = SharedProof.of(model.source(), peers);
-    FrozenProof proof = all.only(name -> !names.contains(name));
-    var frozen = new FrozenTensors(proof, model.source());
     var share = new Share(config.training().perDeviceTrainBatchSize(), peers.rank(), peers.world());
     TrainPlan plan =
         TrainPlan.of(
@@ -154,17 +133,6 @@ final class TrainingRun {
                 (name, role) -> sharded().has(name, role) && !fresh.contains(name),
                 config.distributed());
         LoadedBatches batches = data.batches(config, share)) {
-      var store =
-          new CheckpointStore(
-              output,
-              config.checkpoints().saveTotalLimit(),
-              List.of(
-                  new TrainedWeights(backend, own, Fingerprint.of(all)),
-                  new OptimizerFile(backend, optimizer.optimizer()),
-                  frozen,
-                  new ConfigFile(config)),
-              peers,
-              optimizer.whole());
       var objective =
           new DecoderObjective(
               backend,
@@ -173,44 +141,18 @@ final class TrainingRun {
               config.training().gradientCheckpointing(),
               TowerFeatures.cache(
                   config, model.decoder().config(), files.preprocessing(), all, out));
-      var parts =
-          new Trainer.Parts<Batch>(
-              backend,
-              objective,
-              batches,
-              data.evaluation(config.evaluation().perDeviceEvalBatchSize()),
-              optimizer.optimizer(),
-              config.optimizer().schedule(plan.steps()),
-              store,
-              List.of(
-                  new MetricsLog(output, () -> backend.memory().peakBytes()),
-                  new Progress(out, display, plan.steps(), config.loggingSteps())),
-              identity(all, peers.world()),
-              output,
-              peers,
-              group.stop(),
-              peers.world() == 1 ? null : new CommunicationClock(rank.conversation()));
-      var trainer = new Trainer<>(parts, plan);
-      store.sweep();
-      store.find(resumeFrom()).ifPresent(trainer::resume);
-      if (peers.rank() == 0) {
-        // not before: a run that is refused leaves an earlier one's files as they are
-        new ConfigFile(config).write(output);
-        proof.write(output.resolve(FrozenProof.FILE));
-      }
-      Trainer.Ending ending = trainer.run();
-      if (ending == Trainer.Ending.DONE) {
-        optimizer
-            .whole()
-            .during(
-                () -> {
-                  if (peers.rank() == 0) {
-                    new FinishedRun(freezePlan.stage(), config, group, out)
-                        .write(backend, files, model, own, frozen);
-                  }
-                });
-      }
-      return ending;
+      return new RunCourse(config, rank, group, out, display)
+          .run(
+              RunCourse.Subject.of(freezePlan.stage().word(), model.source(), all, trained, own),
+              new RunCourse.Work<>(
+                  objective,
+                  batches,
+                  data.evaluation(config.evaluation().perDeviceEvalBatchSize())),
+              optimizer,
+              plan,
+              frozen ->
+                  new FinishedRun(freezePlan.stage(), config, group, out)
+                      .write(backend, files, model, own, frozen));
     }
   }
 
@@ -226,18 +168,5 @@ final class TrainingRun {
           cache,
           "the vision tower trains, so what it makes of a picture changes; write null");
     }
-  }
-
-  /** A group that was started again goes on where it can, whatever the first start was told. */
-  private String resumeFrom() {
-    return group.generation() > 0 ? "auto" : config.checkpoints().resumeFromCheckpoint();
-  }
-
-  private SequencedMap<String, String> identity(FrozenProof base, int world) {
-    var identity = new LinkedHashMap<String, String>();
-    identity.put("stage", freezePlan.stage().word());
-    identity.put("base", Fingerprint.of(base).hex());
-    identity.putAll(config.identity(world));
-    return identity;
   }
 }

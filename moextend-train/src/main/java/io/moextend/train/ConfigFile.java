@@ -9,7 +9,7 @@ import java.nio.file.Path;
  * config.yaml: the resolved configuration, in the run's folder and in each checkpoint. What must
  * agree when a run goes on is compared by {@link RunState}.
  */
-public record ConfigFile(TrainConfig config) implements CheckpointPart {
+public record ConfigFile(RunConfig config) implements CheckpointPart {
   static final String FILE = "config.yaml";
 
   /** Writes OUT/config.yaml, in the place of an earlier one. */

@@ -1,15 +1,7 @@
 package io.moextend.train;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
 import io.moextend.config.ConfigException;
-import java.io.IOException;
-import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 
@@ -28,7 +20,11 @@ public record TrainConfig(
     EvaluationSection evaluation,
     CheckpointSection checkpoints,
     DistributedSection distributed,
-    int loggingSteps) {
+    int loggingSteps)
+    implements RunConfig {
+  private static final ConfigYaml<TrainConfig> YAML =
+      new ConfigYaml<>(TrainConfig.class, "defaults.yaml");
+
   /** In the identity: per-device batch times accumulation times ranks; no field of its own. */
   static final String GLOBAL_BATCH = "training.global_batch";
 
@@ -84,60 +80,24 @@ public record TrainConfig(
    * @throws ConfigException where the file cannot be read or a field is unknown, missing or wrong
    */
   public static TrainConfig read(Path file, List<String> overrides) {
-    try {
-      return parse(file.toString(), Files.readString(file), overrides);
-    } catch (IOException e) {
-      throw new ConfigException("cannot read the configuration " + file + ": " + e, e);
-    }
+    return YAML.read(file, overrides);
   }
 
   /**
    * @param origin what to call the text in messages
    */
   public static TrainConfig parse(String origin, String text, List<String> overrides) {
-    YamlTree tree = defaults().overlaid(YamlTree.parse(origin, text));
-    for (String override : overrides) {
-      tree = tree.set(override);
-    }
-    return StrictRecords.read(tree, TrainConfig.class);
+    return YAML.parse(origin, text, overrides);
   }
 
-  private static YamlTree defaults() {
-    try (InputStream in = TrainConfig.class.getResourceAsStream("defaults.yaml")) {
-      if (in == null) {
-        throw new IllegalStateException("defaults.yaml is not beside TrainConfig");
-      }
-      return YamlTree.parse("defaults.yaml", new String(in.readAllBytes(), StandardCharsets.UTF_8));
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
-  }
-
-  /** With every default filled in; {@link #parse} gives back an equal record. */
+  @Override
   public String yaml() {
-    try {
-      return YamlTree.YAML.writeValueAsString(StrictRecords.write(this));
-    } catch (JsonProcessingException e) {
-      throw new IllegalStateException(e);
-    }
+    return ConfigYaml.text(this);
   }
 
-  /**
-   * Field paths and values that a resumed run must share with the run it goes on with. Ranks and
-   * accumulation may change as long as their product, and so the global batch, does not.
-   *
-   * @param world ranks of this run
-   */
+  @Override
   public SequencedMap<String, String> identity(int world) {
-    var identity = new LinkedHashMap<String, String>();
-    JsonNode tree = StrictRecords.write(this);
-    for (String field : IDENTITY) {
-      JsonNode value = tree.at("/" + field.replace('.', '/'));
-      if (value.isMissingNode()) {
-        throw new IllegalStateException("no field " + field);
-      }
-      identity.put(field, value.toString());
-    }
+    SequencedMap<String, String> identity = ConfigYaml.values(this, IDENTITY);
     identity.put(GLOBAL_BATCH, String.valueOf(training.globalBatch(world)));
     return identity;
   }
