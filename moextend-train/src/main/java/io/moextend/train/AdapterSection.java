@@ -1,0 +1,116 @@
+package io.moextend.train;
+
+import com.fasterxml.jackson.annotation.JsonProperty;
+import io.moextend.config.ConfigException;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What is added to a frozen model.
+ *
+ * @param method which adapters; full adds none and trains the model itself
+ * @param experts of a mixture, at each site
+ * @param rank of LoRA's products
+ * @param alpha a product counts alpha / rank times; the published code has 16 always
+ * @param topK experts that count; null = all, by their probabilities
+ * @param jitterNoise half the width of the noise that a router's input is multiplied by
+ * @param loadBalancingLossCoef weight of a loss that spreads tokens over experts; the published
+ *     runs have none
+ * @param routerZLossCoef weight of a loss that keeps routers' logits small; the published runs have
+ *     none
+ * @param targetModules layers that get one: names, endings of names, "attention" or "all-linear";
+ *     null = those of the method
+ */
+public record AdapterSection(
+    Method method,
+    int experts,
+    int rank,
+    double alpha,
+    @Nullable Integer topK,
+    double jitterNoise,
+    double loadBalancingLossCoef,
+    double routerZLossCoef,
+    @Nullable List<String> targetModules) {
+  /** Ways to adapt a model. */
+  public enum Method {
+    /** No adapters: the stage says what trains. */
+    @JsonProperty("none")
+    NONE,
+    /** Vectors that rescale keys, values and hidden states. */
+    @JsonProperty("ia3")
+    IA3,
+    /** Products of low rank, added. */
+    @JsonProperty("lora")
+    LORA,
+    /** A mixture of vectors at each site. */
+    @JsonProperty("mov")
+    MOV,
+    /** A mixture of products at each site. */
+    @JsonProperty("molora")
+    MOLORA,
+    /** Every weight of the model. */
+    @JsonProperty("full")
+    FULL;
+
+    /** As it is typed. */
+    public String word() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+
+    /** True where there are routers. */
+    public boolean routes() {
+      return this == MOV || this == MOLORA;
+    }
+
+    /** True where parameters are added. */
+    public boolean adds() {
+      return this != NONE && this != FULL;
+    }
+  }
+
+  public AdapterSection {
+    Section.requireAtLeast("adapter.experts", experts, 1);
+    Section.requireAtLeast("adapter.rank", rank, 1);
+    Section.requireAbove("adapter.alpha", alpha, 0);
+    if (topK != null) {
+      Section.requireAtLeast("adapter.top_k", topK, 1);
+      if (topK > experts) {
+        throw new ConfigException("adapter.top_k", topK, "there are %d experts".formatted(experts));
+      }
+      requireRouters("adapter.top_k", topK, method);
+    }
+    Section.requireWithin("adapter.jitter_noise", jitterNoise, 0, 0.999);
+    Section.requireWithin("adapter.load_balancing_loss_coef", loadBalancingLossCoef, 0, 1e6);
+    Section.requireWithin("adapter.router_z_loss_coef", routerZLossCoef, 0, 1e6);
+    requireUnset("adapter.jitter_noise", jitterNoise, method);
+    requireUnset("adapter.load_balancing_loss_coef", loadBalancingLossCoef, method);
+    requireUnset("adapter.router_z_loss_coef", routerZLossCoef, method);
+    if (targetModules != null) {
+      targetModules = List.copyOf(targetModules);
+      if (targetModules.isEmpty()) {
+        throw new ConfigException(
+            "adapter.target_modules", "[]", "name at least one, or write null for the usual ones");
+      }
+      if (!method.adds()) {
+        throw new ConfigException(
+            "adapter.target_modules",
+            targetModules,
+            "%s adds nothing; write null".formatted(method.word()));
+      }
+    }
+  }
+
+  private static void requireUnset(String field, double value, Method method) {
+    if (value != 0) {
+      requireRouters(field, value, method);
+    }
+  }
+
+  private static void requireRouters(String field, Object value, Method method) {
+    if (!method.routes()) {
+      throw new ConfigException(
+          field, value, "is for mov and molora; %s has no routers".formatted(method.word()));
+    }
+  }
+}
