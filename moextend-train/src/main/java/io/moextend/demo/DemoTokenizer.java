@@ -1,9 +1,6 @@
 package io.moextend.demo;
 
-import com.fasterxml.jackson.databind.SerializationFeature;
-import com.fasterxml.jackson.databind.json.JsonMapper;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
@@ -104,51 +101,7 @@ public enum DemoTokenizer {
 
   /** Writes tokenizer.json and tokenizer_config.json into a folder that exists. */
   public void write(Path folder) throws IOException {
-    JsonMapper json = JsonMapper.builder().enable(SerializationFeature.INDENT_OUTPUT).build();
-    Files.write(folder.resolve("tokenizer.json"), json.writeValueAsBytes(definition()));
-    Files.write(folder.resolve("tokenizer_config.json"), json.writeValueAsBytes(settings()));
-  }
-
-  private Map<String, Object> definition() {
-    Map<String, Object> root = new LinkedHashMap<>();
-    root.put("version", "1.0");
-    root.put("truncation", null);
-    root.put("padding", null);
-    root.put("added_tokens", addedTokens());
-    root.put("normalizer", Map.of("type", "Lowercase"));
-    root.put("pre_tokenizer", Map.of("type", "Whitespace"));
-    root.put("post_processor", startFirst());
-    root.put("decoder", null);
-    Map<String, Object> model = new LinkedHashMap<>();
-    model.put("type", "WordLevel");
-    Map<String, Integer> vocabulary = new LinkedHashMap<>();
-    for (int id = 0; id < tokens.size(); id++) {
-      vocabulary.put(tokens.get(id), id);
-    }
-    model.put("vocab", vocabulary);
-    model.put("unk_token", tokens.get(UNKNOWN));
-    root.put("model", model);
-    return root;
-  }
-
-  private List<Map<String, Object>> addedTokens() {
-    List<Map<String, Object>> added = new ArrayList<>();
-    for (int id = 0; id < tokens.size(); id++) {
-      String content = tokens.get(id);
-      if (marks.contains(content)) {
-        Map<String, Object> token = new LinkedHashMap<>();
-        token.put("id", id);
-        token.put("content", content);
-        token.put("single_word", false);
-        token.put("lstrip", false);
-        token.put("rstrip", false);
-        token.put("normalized", false);
-        // the marks of an instruction are text as in the published models: decoding shows them
-        token.put("special", !content.startsWith("["));
-        added.add(token);
-      }
-    }
-    return added;
+    new WordLevelFiles(tokens, marks, tokens.get(UNKNOWN), startFirst(), settings()).write(folder);
   }
 
   /** Encoding with special tokens puts the start in front, never an end behind. */
