@@ -5,17 +5,11 @@ import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.WeightSource;
-import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderType.Eyes;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.model.OpenModel;
-import io.moextend.report.MetricsHistory;
-import io.moextend.report.RanksReport;
-import io.moextend.report.Section;
-import io.moextend.report.TrainingReport;
 import io.moextend.stage.Stage;
 import io.moextend.train.FrozenTensors;
-import io.moextend.train.MetricsLog;
 import io.moextend.train.ModelFiles;
 import io.moextend.train.TrainConfig;
 import io.moextend.train.TrainingSection;
@@ -83,25 +77,13 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
   }
 
   private void report() {
-    Path metrics = output().resolve(MetricsLog.FILE);
-    if (!Files.exists(metrics)) {
-      throw new ConfigException(metrics + " is missing; was it removed during the run?");
-    }
-    MetricsHistory log = MetricsHistory.read(metrics);
     var settings = new LinkedHashMap<String, String>();
     settings.put("stage", stage.word());
     settings.put("base", String.valueOf(config.model().base()));
     settings.put("learning rate", String.valueOf(config.optimizer().learningRate()));
     putRules(settings);
     settings.put("dtype", config.training().dtype().toString());
-    settings.put("ranks", Integer.toString(group.world()));
-    TrainingReport.of(
-            "MoExtend: " + stage.word(),
-            "One stage of training, measured.",
-            log,
-            settings,
-            group.world() == 1 ? List.of() : List.of(ranks(log)))
-        .write(output().resolve("report.html"));
+    new RunReport(config, group).write(stage.word(), settings);
   }
 
   private void putRules(Map<String, String> settings) {
@@ -112,13 +94,5 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
     if (!how.freeze().isEmpty()) {
       settings.put("does not train", String.join(", ", how.freeze()));
     }
-  }
-
-  private Section ranks(MetricsHistory log) {
-    return RanksReport.section(
-        log,
-        group.world(),
-        config.distributed().zeroStage(),
-        group.wire(config.distributed().transport()));
   }
 }

@@ -15,7 +15,15 @@ import java.util.stream.Stream;
  *
  * @param read what the run starts from
  */
-record RunFolder(ModelSection read, Path output) {
+record RunFolder(List<Path> read, Path output) {
+  static RunFolder of(ModelSection read, Path output) {
+    return new RunFolder(
+        Stream.of(read.base(), read.delta(), read.visionTower(), read.projector(), read.tokenizer())
+            .filter(Objects::nonNull)
+            .toList(),
+        output);
+  }
+
   /**
    * Makes it where it is not there yet.
    *
@@ -37,11 +45,7 @@ record RunFolder(ModelSection read, Path output) {
   /** What a run reads must outlive what it writes. */
   private void requireApart() {
     for (Path written : List.of(output, FinishedRun.model(output))) {
-      for (Path source :
-          Stream.of(
-                  read.base(), read.delta(), read.visionTower(), read.projector(), read.tokenizer())
-              .filter(Objects::nonNull)
-              .toList()) {
+      for (Path source : read) {
         if (written.toAbsolutePath().normalize().equals(source.toAbsolutePath().normalize())) {
           throw new ConfigException(
               "checkpoints.output_dir",

@@ -64,7 +64,7 @@ final class TrainingRun {
 
   /** To the end, or until it is asked to stop. */
   Trainer.Ending run() {
-    new RunFolder(config.model(), output).open();
+    RunFolder.of(config.model(), output).open();
     Talk talk = ModelFiles.talk(config.model(), config.data().conversationTemplate());
     try (Tokenizer tokenizer = ModelFiles.tokenizer(config.model(), talk);
         Backend backend = backend();
