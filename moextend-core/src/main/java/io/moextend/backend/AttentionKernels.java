@@ -2,6 +2,8 @@ package io.moextend.backend;
 
 import io.moextend.array.Arena;
 import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.array.ShapeException;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,6 +39,41 @@ public interface AttentionKernels {
   }
 
   /**
+   * Which keys are seen, beside what the shape says.
+   *
+   * @param keys [batch, keys] U8, 0 hides a key from all
+   * @param queries [batch, queries] U8; a query sees keys of its own number alone, and with 0 none.
+   *     null = it sees every key that is not hidden
+   * @param uniformWhenBlind what a query that sees no key gets: the mean of all values of its
+   *     sequence, or zeros
+   */
+  record Sight(Array keys, @Nullable Array queries, boolean uniformWhenBlind) {
+    /**
+     * Hides keys from all.
+     *
+     * @param keyMask [batch, keys] U8, 0 hides; null = all seen, which is no sight
+     */
+    public static @Nullable Sight of(@Nullable Array keyMask) {
+      return keyMask == null ? null : new Sight(keyMask, null, false);
+    }
+
+    /** Throws unless the arrays are of this shape. */
+    public void require(Attention shape) {
+      requireBytes("sight.keys", keys, shape.batch(), shape.keys());
+      if (queries != null) {
+        requireBytes("sight.queries", queries, shape.batch(), shape.queries());
+      }
+    }
+
+    private static void requireBytes(String name, Array numbers, long batch, long each) {
+      numbers.require(name, batch, each);
+      if (numbers.dtype() != DType.U8) {
+        throw new ShapeException(name + " is " + numbers.dtype() + ", wanted U8");
+      }
+    }
+  }
+
+  /**
    * @param out [batch·queries, queryHeads·headSize]
    * @param logSumExp [batch, queryHeads, queries] wide
    */
@@ -51,9 +88,10 @@ public interface AttentionKernels {
    * @param q [batch·queries, queryHeads·headSize]
    * @param k [batch·keys, keyHeads·headSize]
    * @param v [batch·keys, keyHeads·headSize]
-   * @param keyMask [batch, keys] U8, 0 hides a key; null = all seen
+   * @param sight null = all seen that the shape lets be seen
    * @param bias [queryHeads, queries, keys] wide, added to the scaled scores; null = none
-   * @return a query that sees no key gets zeros
+   * @return of a query that sees no key zeros, unless {@code sight} has it otherwise; its logSumExp
+   *     is then not to be read
    */
   Attended attend(
       Arena to,
@@ -61,10 +99,13 @@ public interface AttentionKernels {
       Array q,
       Array k,
       Array v,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias);
 
-  /** Recomputes the scores from q, k and the saved logSumExp. */
+  /**
+   * Recomputes the scores from q, k and the saved logSumExp. A query that sees no key passes
+   * nothing on to q and k.
+   */
   AttentionGradients attendBackward(
       Arena to,
       Attention shape,
@@ -73,7 +114,7 @@ public interface AttentionKernels {
       Array k,
       Array v,
       Attended forward,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias,
       boolean wantBias);
 }

@@ -4,6 +4,7 @@ import io.moextend.array.Array;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.backend.AttentionKernels.Sight;
 import io.moextend.op.Attend;
 import org.jspecify.annotations.Nullable;
 
@@ -27,6 +28,7 @@ public interface Lookup {
    * @param keyMask [batch, length] U8, 0 hides; null = all seen
    */
   static Lookup within(Attention shape, @Nullable Array keyMask) {
-    return (tape, q, k, v) -> Attend.apply(tape, shape, q, k, v, keyMask, null);
+    Sight sight = Sight.of(keyMask);
+    return (tape, q, k, v) -> Attend.apply(tape, shape, q, k, v, sight, null);
   }
 }

@@ -6,6 +6,7 @@ import io.moextend.autograd.Tensor;
 import io.moextend.backend.AttentionKernels.Attended;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.backend.AttentionKernels.AttentionGradients;
+import io.moextend.backend.AttentionKernels.Sight;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -24,7 +25,7 @@ public final class Attend {
    * @param q [batch·queries, queryHeads·headSize]
    * @param k [batch·keys, keyHeads·headSize]
    * @param v as k
-   * @param keyMask [batch, keys] U8, 0 hides; null = all seen
+   * @param sight null = all seen that the shape lets be seen
    * @param bias [queryHeads, queries, keys] wide, or null
    * @return as q
    */
@@ -34,17 +35,20 @@ public final class Attend {
       Tensor q,
       Tensor k,
       Tensor v,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Tensor bias) {
     Array biasData = bias == null ? null : bias.data();
     Attended attended =
-        tape.backend().attend(tape.arena(), shape, q.data(), k.data(), v.data(), keyMask, biasData);
+        tape.backend().attend(tape.arena(), shape, q.data(), k.data(), v.data(), sight, biasData);
     var inputs = new ArrayList<Tensor>(List.of(q, k, v));
     var saved =
         new ArrayList<Array>(
             List.of(q.data(), k.data(), v.data(), attended.out(), attended.logSumExp()));
-    if (keyMask != null) {
-      saved.add(keyMask);
+    if (sight != null) {
+      saved.add(sight.keys());
+      if (sight.queries() != null) {
+        saved.add(sight.queries());
+      }
     }
     if (bias != null) {
       inputs.add(bias);
@@ -67,7 +71,7 @@ public final class Attend {
                       k.data(),
                       v.data(),
                       attended,
-                      keyMask,
+                      sight,
                       biasData,
                       wantBias);
           return bias == null

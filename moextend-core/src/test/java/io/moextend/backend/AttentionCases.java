@@ -2,6 +2,7 @@ package io.moextend.backend;
 
 import io.moextend.array.Array;
 import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.backend.AttentionKernels.Sight;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.stream.Stream;
@@ -59,6 +60,15 @@ final class AttentionCases {
     cases.add(nothingToSee());
     cases.add(noSequences());
     cases.add(steepScores());
+    for (boolean uniform : new boolean[] {false, true}) {
+      cases.add(segments(shape(2, 20, 20, 2, 2, 8, true, 0), true, uniform));
+      cases.add(segments(shape(2, 9, 21, 4, 2, 16, false, 0), false, uniform));
+      cases.add(segments(shape(1, 1, 40, 2, 2, 8, false, 0), false, uniform));
+      cases.add(segments(shape(2, 150, 330, 2, 1, 8, false, 0), true, uniform));
+      cases.add(segments(shape(1, 300, 300, 1, 1, 12, true, 0), true, uniform));
+      cases.add(segments(shape(1, 200, 200, 2, 2, 8, true, 30), false, uniform));
+    }
+    cases.add(blindKeys());
     return cases.stream();
   }
 
@@ -71,7 +81,7 @@ final class AttentionCases {
               masked ? t.maskOf(firstKeySeen(t, shape), shape.batch(), shape.keys()) : null;
           Array bias =
               biased ? t.wideValues(shape.queryHeads(), shape.queries(), shape.keys()) : null;
-          bothWays(t, shape, mask, bias, true);
+          bothWays(t, shape, Sight.of(mask), bias, true);
         });
   }
 
@@ -97,9 +107,53 @@ final class AttentionCases {
         t -> {
           Attention causal = shape(3, 5, 5, 4, 2, 8, true, 0);
           double[] mask = {0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1};
-          bothWays(t, causal, t.maskOf(mask, 3, 5), null, false);
+          bothWays(t, causal, Sight.of(t.maskOf(mask, 3, 5)), null, false);
           bothWays(t, shape(1, 9, 4, 2, 1, 8, true, 0), null, null, false);
           bothWays(t, shape(1, 200, 20, 2, 1, 8, true, 3), null, null, false);
+        });
+  }
+
+  /** Several sequences in a row, and padding at its end, of queries and of keys. */
+  private static Case segments(Attention shape, boolean biased, boolean uniform) {
+    return Case.of(
+        "attend",
+        shape + " of segments" + (biased ? " biased" : "") + (uniform ? " uniform" : ""),
+        t -> {
+          Array keys =
+              t.maskOf(numbers(t, shape.batch(), shape.keys()), shape.batch(), shape.keys());
+          double[] ofQueries = numbers(t, shape.batch(), shape.queries());
+          Array queries = t.maskOf(ofQueries, shape.batch(), shape.queries());
+          Array bias =
+              biased ? t.wideValues(shape.queryHeads(), shape.queries(), shape.keys()) : null;
+          bothWays(t, shape, new Sight(keys, queries, uniform), bias, false);
+        });
+  }
+
+  /** 1, 2, … up to 200 in runs, 0 at the end. */
+  private static double[] numbers(Trial t, int rows, int length) {
+    double[] numbers = new double[rows * length];
+    for (int row = 0; row < rows; row++) {
+      int number = 1;
+      for (int i = 0; i < length - length / 5; i++) {
+        numbers[row * length + i] = number;
+        number += t.random().nextInt(1 + length / 4) == 0 ? 1 + t.random().nextInt(99) : 0;
+      }
+    }
+    return numbers;
+  }
+
+  /** A key mask alone, where who sees nothing gets the mean. */
+  private static Case blindKeys() {
+    return Case.of(
+        "attend",
+        "uniform where all keys are masked",
+        t -> {
+          double[] mask = {0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 1};
+          var sight = new Sight(t.maskOf(mask, 3, 5), null, true);
+          bothWays(t, shape(3, 5, 5, 4, 2, 8, true, 0), sight, null, false);
+          double[] few = {0, 0, 1, 1};
+          var one = new Sight(t.maskOf(few, 2, 2), null, true);
+          bothWays(t, shape(2, 1, 2, 2, 2, 8, false, 0), one, null, false);
         });
   }
 
@@ -113,7 +167,8 @@ final class AttentionCases {
           Arrays.fill(mask, 290, 310, 1);
           Arrays.fill(mask, 880, 900, 1);
           Arrays.fill(mask, 900 + 600, 900 + 603, 1);
-          bothWays(t, shape(2, 70, 900, 2, 1, 8, false, 0), t.maskOf(mask, 2, 900), null, false);
+          Sight sight = Sight.of(t.maskOf(mask, 2, 900));
+          bothWays(t, shape(2, 70, 900, 2, 1, 8, false, 0), sight, null, false);
         });
   }
 
@@ -163,7 +218,7 @@ final class AttentionCases {
   }
 
   private static void bothWays(
-      Trial t, Attention shape, @Nullable Array mask, @Nullable Array bias, boolean logs) {
+      Trial t, Attention shape, @Nullable Sight sight, @Nullable Array bias, boolean logs) {
     long rows = (long) shape.batch() * shape.queries();
     long width = (long) shape.queryHeads() * shape.headSize();
     long keyRows = (long) shape.batch() * shape.keys();
@@ -173,7 +228,7 @@ final class AttentionCases {
     Array v = t.values(keyRows, keyWidth);
     Array dOut = t.values(rows, width);
     Backend b = t.backend();
-    var attended = b.attend(t.arena(), shape, q, k, v, mask, bias);
+    var attended = b.attend(t.arena(), shape, q, k, v, sight, bias);
     t.loosely("out", attended.out(), t.compute(), 2, rows, width);
     if (logs) {
       t.result(
@@ -184,7 +239,7 @@ final class AttentionCases {
           shape.queryHeads(),
           shape.queries());
     }
-    var d = b.attendBackward(t.arena(), shape, dOut, q, k, v, attended, mask, bias, bias != null);
+    var d = b.attendBackward(t.arena(), shape, dOut, q, k, v, attended, sight, bias, bias != null);
     // probabilities, gradients of scores and the result itself may be rounded on the way, and
     // the gradient of a score is a difference of such numbers
     t.loosely("dQ", d.dQ(), t.compute(), 4, rows, width);

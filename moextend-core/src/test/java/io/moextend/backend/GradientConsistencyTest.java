@@ -3,6 +3,7 @@ package io.moextend.backend;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.backend.AttentionKernels.Sight;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
@@ -158,22 +159,47 @@ class GradientConsistencyTest {
     byte[] seen = new byte[2 * keys];
     Arrays.fill(seen, (byte) 1);
     seen[1] = 0;
-    Array keyMask = differences.mask(seen, 2, keys);
+    var sight = new Sight(differences.mask(seen, 2, keys), null, false);
+    attentionAgrees(shape, sight);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"4, 4, false, true", "4, 4, true, true", "3, 5, false, false"})
+  void attentionOfSegmentsPassesGradients(int queries, int keys, boolean causal, boolean uniform) {
+    var shape = new Attention(2, queries, keys, 2, 2, 2, 1, causal, 0);
+    byte[] ofKeys = new byte[2 * keys];
+    for (int i = 0; i < ofKeys.length; i++) {
+      ofKeys[i] = (byte) (i % keys < 2 ? 1 : i % keys < keys - 1 ? 2 : 0);
+    }
+    byte[] ofQueries = new byte[2 * queries];
+    for (int i = 0; i < ofQueries.length; i++) {
+      ofQueries[i] = (byte) (i % queries < 1 ? 1 : i % queries < queries - 1 ? 2 : 0);
+    }
+    attentionAgrees(
+        shape,
+        new Sight(
+            differences.mask(ofKeys, 2, keys), differences.mask(ofQueries, 2, queries), uniform));
+  }
+
+  private void attentionAgrees(Attention shape, Sight sight) {
+    long queries = shape.queries();
+    long keys = shape.keys();
+    long width = (long) shape.queryHeads() * shape.headSize();
+    long keyWidth = (long) shape.keyHeads() * shape.headSize();
     differences
-        .input(2L * queries, 8)
-        .input(2L * keys, 4)
-        .input(2L * keys, 4)
-        .input(4, queries, keys)
+        .input(2L * queries, width)
+        .input(2L * keys, keyWidth)
+        .input(2L * keys, keyWidth)
+        .input(shape.queryHeads(), queries, keys)
         .agree(
-            (a, in) ->
-                b.attend(a, shape, in.get(0), in.get(1), in.get(2), keyMask, in.get(3)).out(),
+            (a, in) -> b.attend(a, shape, in.get(0), in.get(1), in.get(2), sight, in.get(3)).out(),
             (a, in, d) -> {
               Array q = in.get(0);
               Array k = in.get(1);
               Array v = in.get(2);
               Array bias = in.get(3);
-              var attended = b.attend(a, shape, q, k, v, keyMask, bias);
-              var back = b.attendBackward(a, shape, d, q, k, v, attended, keyMask, bias, true);
+              var attended = b.attend(a, shape, q, k, v, sight, bias);
+              var back = b.attendBackward(a, shape, d, q, k, v, attended, sight, bias, true);
               return List.of(back.dQ(), back.dK(), back.dV(), Objects.requireNonNull(back.dBias()));
             });
   }
@@ -188,6 +214,22 @@ class GradientConsistencyTest {
             (a, in, d) -> {
               var lost = b.crossEntropy(a, in.get(0), targets, 3);
               return List.of(b.crossEntropyBackward(a, d, in.get(0), targets, lost, 3));
+            });
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, 0", "0.01, 0", "0.01, 0.2"})
+  void weightedCrossEntropyPassesGradientsToLogits(double zLoss, double smoothing) {
+    Array targets = differences.ints(new int[] {2, -1, 0, 4}, 4);
+    Array weights = differences.constants(new double[] {0.5, 1, 0, 2}, 4);
+    var how = new LossKernels.Weighting(weights, zLoss, smoothing, 3);
+    differences
+        .input(4, 5)
+        .agree(
+            (a, in) -> b.weightedCrossEntropy(a, in.get(0), targets, how).loss(),
+            (a, in, d) -> {
+              var lost = b.weightedCrossEntropy(a, in.get(0), targets, how);
+              return List.of(b.weightedCrossEntropyBackward(a, d, in.get(0), targets, how, lost));
             });
   }
 }

@@ -11,6 +11,7 @@ import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.Activation;
 import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.backend.AttentionKernels.Sight;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider.Options;
 import io.moextend.backend.Backends;
@@ -102,14 +103,14 @@ class OpGradientTest {
       int size = c.size(4);
       var shape =
           new Attention(batch, queries, keys, queryHeads, keyHeads, size, 0.6, causal, window);
-      Array mask = c.mask(batch, keys);
+      var sight = new Sight(c.mask(batch, keys), null, false);
       c.input((long) batch * queries, (long) queryHeads * size)
           .input((long) batch * keys, (long) keyHeads * size)
           .input((long) batch * keys, (long) keyHeads * size)
           .input(queryHeads, queries, keys)
           .agree(
               (t, x) ->
-                  List.of(Attend.apply(t, shape, x.get(0), x.get(1), x.get(2), mask, x.get(3))));
+                  List.of(Attend.apply(t, shape, x.get(0), x.get(1), x.get(2), sight, x.get(3))));
     }
   }
 

@@ -71,6 +71,9 @@ final class AttentionBackward {
               });
       sums.sumTo(dK, dV);
     }
+    if (in.uniform) {
+      BlindQueries.spread(cpu, in, dOut, logSumExp, dV);
+    }
     return new AttentionGradients(dQ, dK, dV, dBias);
   }
 

@@ -117,6 +117,13 @@ final class AttentionForward {
       shift[r] = to;
     }
 
+    /** A blind query's row of sums becomes the mean of all values. */
+    private void mean(int r) {
+      float[] mean = lane.floats(2, width);
+      BlindQueries.mean(in, block.batch(), block.keyHead(), lane.floats(3, width), mean);
+      Floats.store(mean, width, DType.F32, sums + 4L * r * width);
+    }
+
     private void finish(CpuArray out, CpuArray logSumExp) {
       float[] factors = largest;
       HeadRows.totals(totals, block.rows(), factors);
@@ -128,6 +135,10 @@ final class AttentionForward {
           double sum = shift[r] * VectorMath.LN_2 + Math.log(factors[r]);
           logSumExp.setFloat(log + i, blind ? Float.NEGATIVE_INFINITY : (float) sum);
           factors[r] = blind ? 0 : 1 / factors[r];
+          if (blind && in.uniform) {
+            mean(r);
+            factors[r] = 1;
+          }
         }
       }
       in.store(sums, factors, block, out);

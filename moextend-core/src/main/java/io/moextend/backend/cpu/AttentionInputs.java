@@ -3,7 +3,7 @@ package io.moextend.backend.cpu;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels.Attention;
-import java.lang.foreign.ValueLayout;
+import io.moextend.backend.AttentionKernels.Sight;
 import org.jspecify.annotations.Nullable;
 
 /** The checked inputs of attention, how queries and keys are cut, and which see which. */
@@ -21,11 +21,15 @@ final class AttentionInputs {
   final CpuArray q;
   final CpuArray k;
   final CpuArray v;
-  final @Nullable CpuArray keyMask;
+  final @Nullable SeenKeys seen;
+
+  /** True where a query that sees no key gets the mean of all values. */
+  final boolean uniform;
+
   final @Nullable CpuArray bias;
 
   AttentionInputs(
-      Attention shape, Array q, Array k, Array v, @Nullable Array keyMask, @Nullable Array bias) {
+      Attention shape, Array q, Array k, Array v, @Nullable Sight sight, @Nullable Array bias) {
     this.shape = shape;
     this.q = CpuArray.of(q);
     this.k = CpuArray.of(k, q.dtype());
@@ -35,11 +39,9 @@ final class AttentionInputs {
     q.require("q", queryRows, (long) shape.queryHeads() * shape.headSize());
     k.require("k", keyRows, (long) shape.keyHeads() * shape.headSize());
     v.require("v", keyRows, (long) shape.keyHeads() * shape.headSize());
-    this.keyMask = keyMask == null ? null : CpuArray.of(keyMask, DType.U8);
+    this.seen = sight == null ? null : new SeenKeys(shape, sight);
+    this.uniform = sight != null && sight.uniformWhenBlind();
     this.bias = bias == null ? null : CpuArray.of(bias, DType.F32);
-    if (keyMask != null) {
-      keyMask.require("keyMask", shape.batch(), shape.keys());
-    }
     if (bias != null) {
       bias.require("bias", shape.queryHeads(), shape.queries(), shape.keys());
     }
@@ -230,9 +232,15 @@ final class AttentionInputs {
         4L * shape.keys());
   }
 
-  /** True where the mask leaves none of the keys. */
+  /** True where no key is left to see. */
   boolean allHidden(QueryBlock block, KeyBlock keys) {
-    return keyMask != null && seen(keyMask, block, keys) == 0;
+    return seen != null && seen.allHidden(block, keys);
+  }
+
+  /** The element where a key's row of a head begins in k, v and what is shaped so. */
+  long keyAt(int batch, int keyHead, int key) {
+    long row = (long) batch * shape.keys() + key;
+    return (row * shape.keyHeads() + keyHead) * shape.headSize();
   }
 
   /**
@@ -246,36 +254,15 @@ final class AttentionInputs {
       tile.addBias(factor, biasAt(bias, block, keys));
       factor = 1;
     }
-    long hidden = hidden(lane, slot, block, keys);
+    long hidden = seen == null ? 0 : seen.hidden(lane, slot, block, keys);
     if (hidden != 0 || factor <= 0) {
       tile.add(factor, hidden);
       factor = 1;
     }
+    if (seen != null) {
+      seen.hide(lane, slot, tile, block, keys);
+    }
     tile.hide();
     return factor;
-  }
-
-  /** Address of 0 or -∞ for each key; 0 where none is hidden. */
-  private long hidden(Lane lane, int slot, QueryBlock block, KeyBlock keys) {
-    if (keyMask == null || seen(keyMask, block, keys) == keys.there()) {
-      return 0;
-    }
-    long to = lane.scratch(slot, 4L * KEYS);
-    long at = (long) block.batch() * shape.keys() + keys.first();
-    for (int j = 0; j < keys.n(); j++) {
-      boolean seen = j < keys.there() && keyMask.byteAt(at + j) != 0;
-      CpuArray.ALL.set(
-          ValueLayout.JAVA_FLOAT_UNALIGNED, to + 4L * j, seen ? 0 : Float.NEGATIVE_INFINITY);
-    }
-    return to;
-  }
-
-  private int seen(CpuArray mask, QueryBlock block, KeyBlock keys) {
-    long at = (long) block.batch() * shape.keys() + keys.first();
-    int seen = 0;
-    for (int j = 0; j < keys.there(); j++) {
-      seen += mask.byteAt(at + j) != 0 ? 1 : 0;
-    }
-    return seen;
   }
 }

@@ -20,9 +20,9 @@ interface CpuAttention extends AttentionKernels {
       Array q,
       Array k,
       Array v,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias) {
-    var inputs = new AttentionInputs(shape, q, k, v, keyMask, bias);
+    var inputs = new AttentionInputs(shape, q, k, v, sight, bias);
     return OneQuery.fits(inputs)
         ? new OneQuery(cpu(), inputs).run(to)
         : new AttentionForward(cpu(), inputs).run(to);
@@ -37,10 +37,10 @@ interface CpuAttention extends AttentionKernels {
       Array k,
       Array v,
       Attended forward,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias,
       boolean wantBias) {
-    var inputs = new AttentionInputs(shape, q, k, v, keyMask, bias);
+    var inputs = new AttentionInputs(shape, q, k, v, sight, bias);
     return new AttentionBackward(cpu(), inputs, dOut, forward).run(to, wantBias);
   }
 }

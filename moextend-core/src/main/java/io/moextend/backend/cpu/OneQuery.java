@@ -40,7 +40,8 @@ final class OneQuery {
 
   /** True where this is the way to go. */
   static boolean fits(AttentionInputs in) {
-    return in.shape.queries() == 1 && in.bias == null;
+    boolean plain = in.seen == null || (!in.seen.numbered() && !in.uniform);
+    return in.shape.queries() == 1 && in.bias == null && plain;
   }
 
   Attended run(Arena to) {
@@ -112,8 +113,8 @@ final class OneQuery {
   }
 
   private void hide(long first, float[] scores, int keys) {
-    for (int j = 0; in.keyMask != null && j < keys; j++) {
-      if (in.keyMask.byteAt(first + j) == 0) {
+    for (int j = 0; in.seen != null && j < keys; j++) {
+      if (!in.seen.sees(first + j)) {
         scores[j] = Float.NEGATIVE_INFINITY;
       }
     }

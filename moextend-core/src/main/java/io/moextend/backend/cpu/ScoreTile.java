@@ -9,6 +9,7 @@ import io.moextend.array.DType;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.VectorOperators;
 
 /**
  * The scores of a block of queries with a block of keys, in scratch memory. Scores are F32; what
@@ -94,6 +95,24 @@ final class ScoreTile {
       for (int j = low(r); j < high; j += LANES) {
         FloatVector s = load(row, j).mul(factor);
         store(hidden == 0 ? s : s.add(load(hidden, j)), row, j);
+      }
+    }
+  }
+
+  /**
+   * score = -∞ where a query and a key have different numbers.
+   *
+   * @param queries the number of each query
+   * @param keys address of the number of each key
+   */
+  void addHidden(float[] queries, long keys) {
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      FloatVector own = set(queries[query(r)]);
+      int high = high(r);
+      for (int j = low(r); j < high; j += LANES) {
+        var foreign = load(keys, j).compare(VectorOperators.NE, own);
+        store(load(row, j).blend(Float.NEGATIVE_INFINITY, foreign), row, j);
       }
     }
   }

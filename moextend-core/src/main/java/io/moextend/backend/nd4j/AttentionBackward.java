@@ -4,6 +4,7 @@ import io.moextend.array.Array;
 import io.moextend.backend.AttentionKernels.Attended;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.backend.AttentionKernels.AttentionGradients;
+import io.moextend.backend.AttentionKernels.Sight;
 import org.jspecify.annotations.Nullable;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.ops.transforms.Transforms;
@@ -20,22 +21,23 @@ record AttentionBackward(
     Array k,
     Array v,
     Attended forward,
-    @Nullable Array keyMask,
+    @Nullable Sight sight,
     @Nullable Array bias,
     AttentionGradients gradients) {
 
   void run() {
-    byte @Nullable [] mask = AttentionBlock.onHost(keyMask);
+    var seen = new SeenKeys(shape, sight);
     for (int sequence = 0; sequence < shape.batch(); sequence++) {
       for (int from = 0; from < shape.queries(); from += AttentionBlock.QUERIES) {
         try (var t = new Temporaries()) {
-          var block = new AttentionBlock(t, shape, sequence, from, mask, Nd4jArray.of(q));
+          var block = new AttentionBlock(t, shape, sequence, from, seen, Nd4jArray.of(q));
           for (int head = 0; block.keys() > 0 && head < shape.keyHeads(); head++) {
             head(block, head);
           }
         }
       }
     }
+    new BlindQueries(shape, seen).backward(dOut, gradients.dV());
   }
 
   private void head(AttentionBlock block, int head) {

@@ -1,8 +1,6 @@
 package io.moextend.backend.nd4j;
 
-import io.moextend.array.Array;
 import io.moextend.backend.AttentionKernels.Attention;
-import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.indexing.INDArrayIndex;
@@ -30,16 +28,8 @@ final class AttentionBlock {
   private final int endKey;
   private final @Nullable INDArray hidden;
 
-  /**
-   * @param mask the sequence's key mask on the host, or null
-   */
   AttentionBlock(
-      Temporaries t,
-      Attention shape,
-      int sequence,
-      int firstQuery,
-      byte @Nullable [] mask,
-      INDArray like) {
+      Temporaries t, Attention shape, int sequence, int firstQuery, SeenKeys seen, INDArray like) {
     this.shape = shape;
     this.sequence = sequence;
     this.firstQuery = firstQuery;
@@ -48,7 +38,7 @@ final class AttentionBlock {
     this.endKey = shape.causal() ? Math.clamp(last + 1L, 0, shape.keys()) : shape.keys();
     this.firstKey =
         shape.window() > 0 ? Math.clamp(position(0) - shape.window() + 1L, 0, endKey) : 0;
-    this.hidden = keys() > 0 ? hide(t, mask, like) : null;
+    this.hidden = keys() > 0 ? hide(t, seen, like) : null;
   }
 
   /** Where among the keys a query of this block sits. */
@@ -61,33 +51,18 @@ final class AttentionBlock {
   }
 
   /** [1, n, m]: 0 where a query sees a key, else minus infinity; null where all is seen. */
-  private @Nullable INDArray hide(Temporaries t, byte @Nullable [] mask, INDArray like) {
+  private @Nullable INDArray hide(Temporaries t, SeenKeys seen, INDArray like) {
     double[] add = new double[queries * keys()];
     boolean any = false;
     for (int i = 0; i < queries; i++) {
-      int at = position(i);
       for (int j = 0; j < keys(); j++) {
-        int key = firstKey + j;
-        boolean seen =
-            (!shape.causal() || key <= at)
-                && (shape.window() == 0 || key > at - shape.window())
-                && (mask == null || mask[sequence * shape.keys() + key] != 0);
-        if (!seen) {
+        if (!seen.sees(sequence, firstQuery + i, firstKey + j)) {
           add[i * keys() + j] = Double.NEGATIVE_INFINITY;
           any = true;
         }
       }
     }
     return any ? t.numbers(add, like.dataType()).reshape(1, queries, keys()) : null;
-  }
-
-  static byte @Nullable [] onHost(@Nullable Array keyMask) {
-    if (keyMask == null) {
-      return null;
-    }
-    byte[] mask = new byte[Math.toIntExact(keyMask.size())];
-    HostCopy.out(keyMask, MemorySegment.ofArray(mask));
-    return mask;
   }
 
   int group() {

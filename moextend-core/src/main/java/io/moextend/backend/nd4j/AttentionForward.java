@@ -2,6 +2,7 @@ package io.moextend.backend.nd4j;
 
 import io.moextend.array.Array;
 import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.backend.AttentionKernels.Sight;
 import org.jspecify.annotations.Nullable;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.ops.transforms.Transforms;
@@ -12,23 +13,24 @@ record AttentionForward(
     Array q,
     Array k,
     Array v,
-    @Nullable Array keyMask,
+    @Nullable Sight sight,
     @Nullable Array bias,
     Array out,
     Array logSumExp) {
 
   void run() {
-    byte @Nullable [] mask = AttentionBlock.onHost(keyMask);
+    var seen = new SeenKeys(shape, sight);
     for (int sequence = 0; sequence < shape.batch(); sequence++) {
       for (int from = 0; from < shape.queries(); from += AttentionBlock.QUERIES) {
         try (var t = new Temporaries()) {
-          var block = new AttentionBlock(t, shape, sequence, from, mask, Nd4jArray.of(q));
+          var block = new AttentionBlock(t, shape, sequence, from, seen, Nd4jArray.of(q));
           for (int head = 0; block.keys() > 0 && head < shape.keyHeads(); head++) {
             attend(block, head);
           }
         }
       }
     }
+    new BlindQueries(shape, seen).forward(v, out);
   }
 
   private void attend(AttentionBlock block, int head) {

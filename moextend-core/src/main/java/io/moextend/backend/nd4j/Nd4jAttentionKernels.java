@@ -15,9 +15,9 @@ interface Nd4jAttentionKernels extends AttentionKernels {
       Array q,
       Array k,
       Array v,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias) {
-    requireInputs(shape, q, k, v, keyMask, bias);
+    requireInputs(shape, q, k, v, sight, bias);
     Array out = to.allocate(q.dtype(), q.shape());
     Array logSumExp =
         to.allocate(q.dtype().wide(), shape.batch(), shape.queryHeads(), shape.queries());
@@ -25,7 +25,7 @@ interface Nd4jAttentionKernels extends AttentionKernels {
       Nd4jArray.of(out).assign(0);
       Nd4jArray.of(logSumExp).assign(AttentionBlock.NOTHING);
       if (k.size() > 0) {
-        new AttentionForward(shape, q, k, v, keyMask, bias, out, logSumExp).run();
+        new AttentionForward(shape, q, k, v, sight, bias, out, logSumExp).run();
       }
     }
     return new Attended(out, logSumExp);
@@ -40,10 +40,10 @@ interface Nd4jAttentionKernels extends AttentionKernels {
       Array k,
       Array v,
       Attended forward,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias,
       boolean wantBias) {
-    requireInputs(shape, q, k, v, keyMask, bias);
+    requireInputs(shape, q, k, v, sight, bias);
     dOut.require("dOut", q.shape());
     SameType.require("dOut", dOut, q.dtype());
     Array dQ = zeros(to, q.dtype(), q.shape());
@@ -55,7 +55,7 @@ interface Nd4jAttentionKernels extends AttentionKernels {
             : null;
     var gradients = new AttentionGradients(dQ, dK, dV, dBias);
     if (q.size() > 0 && k.size() > 0) {
-      new AttentionBackward(shape, dOut, q, k, v, forward, keyMask, bias, gradients).run();
+      new AttentionBackward(shape, dOut, q, k, v, forward, sight, bias, gradients).run();
     }
     return gradients;
   }
@@ -69,7 +69,7 @@ interface Nd4jAttentionKernels extends AttentionKernels {
   }
 
   private static void requireInputs(
-      Attention shape, Array q, Array k, Array v, @Nullable Array keyMask, @Nullable Array bias) {
+      Attention shape, Array q, Array k, Array v, @Nullable Sight sight, @Nullable Array bias) {
     long keyRows = (long) shape.batch() * shape.keys();
     long keyWidth = (long) shape.keyHeads() * shape.headSize();
     q.require(
@@ -79,9 +79,8 @@ interface Nd4jAttentionKernels extends AttentionKernels {
     SameType.require("k", k, q.dtype());
     SameType.require("v", v, q.dtype());
     Nd4jArray.requireComputed(q.dtype(), "q");
-    if (keyMask != null) {
-      keyMask.require("keyMask", shape.batch(), shape.keys());
-      SameType.require("keyMask", keyMask, DType.U8);
+    if (sight != null) {
+      sight.require(shape);
     }
     if (bias != null) {
       bias.require("bias", shape.queryHeads(), shape.queries(), shape.keys());

@@ -7,6 +7,7 @@ import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.backend.AttentionKernels.Sight;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendException;
 import io.moextend.backend.BackendProvider.Options;
@@ -55,7 +56,7 @@ class Nd4jBackendTest {
     Array mask = arena.allocate(DType.U8, 1, 2);
     backend.copyIn(mask, MemorySegment.ofArray(new byte[] {0, 1}));
     var shape = new Attention(1, 2, 2, 1, 1, 1, 1.0, true, 0);
-    assertThat(values(backend.attend(arena, shape, q, k, v, mask, null).out()))
+    assertThat(values(backend.attend(arena, shape, q, k, v, Sight.of(mask), null).out()))
         .containsExactly(0, 6);
   }
 

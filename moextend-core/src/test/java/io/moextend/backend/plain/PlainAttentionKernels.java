@@ -7,6 +7,7 @@ import io.moextend.backend.AttentionKernels;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 interface PlainAttentionKernels extends AttentionKernels {
@@ -36,11 +37,24 @@ interface PlainAttentionKernels extends AttentionKernels {
       return (head * shape.queries() + query) * shape.keys() + key;
     }
 
-    boolean sees(int query, int key, @Nullable Array mask) {
+    boolean sees(int query, int key, @Nullable Sight sight) {
       int at = shape.keys() - shape.queries() + query;
       boolean past = !shape.causal() || key <= at;
       boolean near = shape.window() == 0 || key > at - shape.window();
-      return past && near && (mask == null || PlainArray.of(mask).get(keyRow(key)) != 0);
+      if (sight == null || !past || !near) {
+        return past && near;
+      }
+      double number = PlainArray.of(sight.keys()).get(keyRow(key));
+      Array queries = sight.queries();
+      return number != 0
+          && (queries == null || PlainArray.of(queries).get(queryRow(query)) == number);
+    }
+
+    /** True where a query sees nothing and shall get the mean of all values. */
+    boolean uniform(int query, @Nullable Sight sight) {
+      return sight != null
+          && sight.uniformWhenBlind()
+          && IntStream.range(0, shape.keys()).noneMatch(key -> sees(query, key, sight));
     }
 
     double score(int query, int key, Array q, Array k, @Nullable Array bias) {
@@ -61,16 +75,17 @@ interface PlainAttentionKernels extends AttentionKernels {
       Array q,
       Array k,
       Array v,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias) {
     PlainArray out = zeros(to, q.shape());
     PlainArray sums = zeros(to, shape.batch(), shape.queryHeads(), shape.queries());
     for (Head head : heads(shape)) {
       for (int query = 0; query < shape.queries(); query++) {
         double sum = 0;
+        boolean blind = head.uniform(query, sight);
         for (int key = 0; key < shape.keys(); key++) {
-          if (head.sees(query, key, keyMask)) {
-            double e = Math.exp(head.score(query, key, q, k, bias));
+          if (blind || head.sees(query, key, sight)) {
+            double e = blind ? 1 : Math.exp(head.score(query, key, q, k, bias));
             sum += e;
             for (int i = 0; i < shape.headSize(); i++) {
               out.add(
@@ -80,7 +95,7 @@ interface PlainAttentionKernels extends AttentionKernels {
             }
           }
         }
-        sums.set(head.perQuery(query), Math.log(sum));
+        sums.set(head.perQuery(query), blind ? Double.NEGATIVE_INFINITY : Math.log(sum));
         for (int i = 0; sum > 0 && i < shape.headSize(); i++) {
           int row = head.queryRow(query);
           out.set(row, head.queryColumn(i), out.get(row, head.queryColumn(i)) / sum);
@@ -99,7 +114,7 @@ interface PlainAttentionKernels extends AttentionKernels {
       Array k,
       Array v,
       Attended forward,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias,
       boolean wantBias) {
     PlainArray dQ = zeros(to, q.shape());
@@ -110,6 +125,9 @@ interface PlainAttentionKernels extends AttentionKernels {
     for (Head head : heads(shape)) {
       for (int query = 0; query < shape.queries(); query++) {
         double along = 0;
+        if (head.uniform(query, sight)) {
+          spread(head, query, dOut, dV);
+        }
         for (int i = 0; i < shape.headSize(); i++) {
           int at = head.queryColumn(i);
           along +=
@@ -117,7 +135,7 @@ interface PlainAttentionKernels extends AttentionKernels {
                   * PlainArray.of(forward.out()).get(head.queryRow(query), at);
         }
         for (int key = 0; key < shape.keys(); key++) {
-          if (head.sees(query, key, keyMask)) {
+          if (head.sees(query, key, sight)) {
             double logs = PlainArray.of(forward.logSumExp()).get(head.perQuery(query));
             double p = Math.exp(head.score(query, key, q, k, bias) - logs);
             backward(head, query, key, p, along, dOut, q, k, v, gradients);
@@ -126,6 +144,16 @@ interface PlainAttentionKernels extends AttentionKernels {
       }
     }
     return new AttentionGradients(dQ, dK, dV, wantBias ? dBias : null);
+  }
+
+  /** Adds what a query that was given the mean of all values passes on to them. */
+  private static void spread(Head head, int query, Array dOut, PlainArray dV) {
+    for (int key = 0; key < head.shape().keys(); key++) {
+      for (int i = 0; i < head.shape().headSize(); i++) {
+        double d = PlainArray.of(dOut).get(head.queryRow(query), head.queryColumn(i));
+        dV.add(head.keyRow(key), head.keyColumn(i), d / head.shape().keys());
+      }
+    }
   }
 
   /** Adds what one query and one key it sees with probability p pass on. */
