@@ -30,8 +30,8 @@ public final class HuggingFaceConfig {
   }
 
   /**
-   * Reads the decoders of {@link DecoderType}, a vision tower, and of a whole CLIP or SigLIP its
-   * {@code vision_config}.
+   * Reads the decoders of {@link DecoderType}, a T5, a vision tower, and of a whole CLIP or SigLIP
+   * its {@code vision_config}.
    *
    * @param path the file, or the folder it stands in
    * @throws ConfigException naming file and field, where a field is missing, of the wrong type, or
@@ -104,6 +104,7 @@ public final class HuggingFaceConfig {
       return DecoderJson.read(fields, decoder.get());
     }
     return switch (type) {
+      case T5Config.TYPE -> T5Json.read(fields);
       case TowerJson.CLIP, TowerJson.SIGLIP, TowerJson.DINO -> TowerJson.read(fields, type);
       default -> {
         String tower = PAIRS.get(type);
@@ -112,9 +113,10 @@ public final class HuggingFaceConfig {
         }
         throw fields.wrong(
             "model_type",
-            "known are %s, %s and of pairs %s"
+            "known are %s, %s, %s and of pairs %s"
                 .formatted(
                     String.join(", ", DecoderType.modelTypes()),
+                    T5Config.TYPE,
                     String.join(", ", TowerJson.TYPES),
                     new TreeSet<>(PAIRS.keySet())));
       }
@@ -126,14 +128,22 @@ public final class HuggingFaceConfig {
   }
 
   /**
-   * @throws ConfigException where it is a vision tower's
+   * @throws ConfigException where it is another kind of model's
    */
   public DecoderConfig decoder() {
     return switch (model) {
       case DecoderConfig decoder -> decoder;
-      case TowerConfig tower ->
-          throw new ConfigException(
-              "model_type", tower.modelType(), "a language model is wanted here");
+      case T5Config _, TowerConfig _ -> throw unwanted("a decoder-only language model");
+    };
+  }
+
+  /**
+   * @throws ConfigException where it is another kind of model's
+   */
+  public T5Config t5() {
+    return switch (model) {
+      case T5Config t5 -> t5;
+      case DecoderConfig _, TowerConfig _ -> throw unwanted("a T5");
     };
   }
 
@@ -143,10 +153,12 @@ public final class HuggingFaceConfig {
   public TowerConfig tower() {
     return switch (model) {
       case TowerConfig tower -> tower;
-      case DecoderConfig decoder ->
-          throw new ConfigException(
-              "model_type", decoder.modelType(), "a vision tower is wanted here");
+      case DecoderConfig _, T5Config _ -> throw unwanted("a vision tower");
     };
+  }
+
+  private ConfigException unwanted(String wanted) {
+    return new ConfigException("model_type", model.modelType(), wanted + " is wanted here");
   }
 
   /**
@@ -199,6 +211,7 @@ public final class HuggingFaceConfig {
   private static ObjectNode written(ModelConfig model, boolean nested) {
     return switch (model) {
       case DecoderConfig decoder -> DecoderJson.write(decoder);
+      case T5Config t5 -> T5Json.write(t5);
       case TowerConfig tower when nested -> {
         ObjectNode pair = JsonNodeFactory.instance.objectNode();
         pair.set("vision_config", TowerJson.write(tower));
@@ -211,6 +224,7 @@ public final class HuggingFaceConfig {
   private static String architecture(ModelConfig model) {
     return switch (model) {
       case DecoderConfig decoder -> decoder.type().architecture();
+      case T5Config _ -> "T5ForConditionalGeneration";
       case TowerConfig tower ->
           switch (tower.family()) {
             case TowerFamily.Clip _ -> "CLIPVisionModel";

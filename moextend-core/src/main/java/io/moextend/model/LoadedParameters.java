@@ -126,11 +126,14 @@ public final class LoadedParameters implements ParameterFactory {
     String name = data.name();
     String origin = source.origin() + ": " + name;
     Array wrapped = backend.wrap(arena, data.dtype(), data.bytes(), data.shape());
-    boolean passes =
-        sharded.has(name, role) && data.shape().length > 1 && DecoderNames.inLayer(name);
+    boolean passes = sharded.has(name, role) && data.shape().length > 1 && inLayer(name);
     return passes
         ? Parameter.passing(name, role, wrapped, dtype, origin)
         : new Parameter(name, role, kept(data, wrapped, trained.has(name, role), origin), origin);
+  }
+
+  private static boolean inLayer(String name) {
+    return DecoderNames.inLayer(name) || T5Names.inLayer(name);
   }
 
   private Array kept(TensorData data, Array wrapped, boolean writable, String origin) {

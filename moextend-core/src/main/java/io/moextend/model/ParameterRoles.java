@@ -4,6 +4,7 @@ import io.moextend.autograd.Parameter.Role;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.DecoderType.Eyes;
 import io.moextend.config.FeedForwardConfig;
+import io.moextend.config.T5Config;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -46,6 +47,11 @@ public final class ParameterRoles {
             && config.feedForward() instanceof FeedForwardConfig.Experts experts
             && Integer.parseInt(expert.group(1)) >= experts.count();
     return added ? Role.NEW_EXPERT : Role.BACKBONE;
+  }
+
+  /** Of a T5: its networks, and all else. Adapters' tensors are not in its checkpoint. */
+  public static Role of(String name, T5Config config) {
+    return name.contains(".DenseReluDense.") ? Role.FEED_FORWARD : Role.BACKBONE;
   }
 
   /** Of Llama's and Phi-3's networks, and of those that became experts. */

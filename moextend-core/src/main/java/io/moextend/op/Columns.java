@@ -1,10 +1,13 @@
 package io.moextend.op;
 
 import io.moextend.array.Array;
+import io.moextend.array.DType;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
 /** Columns taken, and put side by side. */
@@ -25,6 +28,42 @@ public final class Columns {
                 tape.backend()
                     .joinColumns(
                         tape.arena(), List.of(zeros(tape, dY, from), dY, zeros(tape, dY, after)))));
+  }
+
+  /**
+   * Cut into neighbours.
+   *
+   * @param widths of all of them, from the left
+   */
+  public static List<Tensor> split(Tape tape, Tensor x, long... widths) {
+    Array all = x.data();
+    var outs = new ArrayList<Array>();
+    long from = 0;
+    for (long width : widths) {
+      outs.add(tape.backend().columns(tape.arena(), all, from, from + width));
+      from += width;
+    }
+    all.require("x", -1, from);
+    long rows = all.dim(0);
+    return tape.recordAll(
+        "splitColumns", outs, List.of(x), List.of(), d -> List.of(rejoined(tape, d, rows, widths)));
+  }
+
+  private static Array rejoined(Tape tape, @Nullable Array[] d, long rows, long[] widths) {
+    var parts = new ArrayList<Array>();
+    for (int i = 0; i < widths.length; i++) {
+      Array there = d[i];
+      parts.add(there == null ? blank(tape, d, rows, widths[i]) : there);
+    }
+    return tape.backend().joinColumns(tape.arena(), parts);
+  }
+
+  private static Array blank(Tape tape, @Nullable Array[] d, long rows, long width) {
+    DType type =
+        Arrays.stream(d).filter(Objects::nonNull).findFirst().map(Array::dtype).orElseThrow();
+    Array zeros = tape.arena().allocate(type, rows, width);
+    tape.backend().fillInto(zeros, 0);
+    return zeros;
   }
 
   private static Array zeros(Tape tape, Array like, long width) {

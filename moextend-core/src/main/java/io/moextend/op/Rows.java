@@ -58,6 +58,17 @@ public final class Rows {
                 values.requiresGrad() ? tape.backend().gatherRows(tape.arena(), dY, rows) : null));
   }
 
+  /** A copy of x [T, H] whose rows {@code rows} [R] are zero. */
+  public static Tensor clear(Tape tape, Tensor x, Array rows) {
+    Array y = tape.backend().clearRows(tape.arena(), x.data(), rows);
+    return tape.record(
+        "clearRows",
+        y,
+        List.of(x),
+        List.of(rows),
+        dY -> List.of(tape.backend().clearRows(tape.arena(), dY, rows)));
+  }
+
   /** One below the other: [R_i, N] each to [sum of R_i, N]. */
   public static Tensor join(Tape tape, List<Tensor> parts) {
     Array y = tape.backend().joinRows(tape.arena(), parts.stream().map(Tensor::data).toList());

@@ -13,6 +13,7 @@ import io.moextend.config.DecoderConfig;
 import io.moextend.config.FeedForwardConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.config.ModelConfig;
+import io.moextend.config.T5Config;
 import io.moextend.config.TowerConfig;
 import io.moextend.config.VisionConfig;
 import io.moextend.model.ParameterRoles;
@@ -95,6 +96,7 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
   private static void addArchitecture(ObjectNode facts, ModelConfig config) {
     switch (config) {
       case TowerConfig tower -> addTower(facts.putObject("vision"), tower);
+      case T5Config t5 -> addT5(facts.putObject("architecture"), t5);
       case DecoderConfig decoder -> {
         addDecoder(facts.putObject("architecture"), decoder);
         VisionConfig vision = decoder.vision();
@@ -109,6 +111,17 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
         }
       }
     }
+  }
+
+  private static void addT5(ObjectNode section, T5Config t5) {
+    section.put("type", t5.modelType());
+    section.put("encoder layers", t5.encoderLayers());
+    section.put("decoder layers", t5.decoderLayers());
+    section.put("hidden", t5.hidden());
+    section.put("heads", t5.heads());
+    section.put("head size", t5.headSize());
+    section.put("vocabulary", t5.vocab());
+    section.put("feed-forward width", t5.width());
   }
 
   private static void addDecoder(ObjectNode section, DecoderConfig decoder) {
@@ -192,6 +205,7 @@ record FolderFacts(ModelFolder asked, boolean tensors, boolean fingerprint) {
     return switch (config.model()) {
       case TowerConfig tower -> "vision tower";
       case DecoderConfig decoder -> ParameterRoles.of(name, decoder).words();
+      case T5Config t5 -> ParameterRoles.of(name, t5).words();
     };
   }
 
