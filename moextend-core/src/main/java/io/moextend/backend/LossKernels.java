@@ -27,6 +27,72 @@ public interface LossKernels {
   Array crossEntropyBackward(
       Arena to, Array dLoss, Array logits, Array targets, CrossEntropy forward, double denominator);
 
+  /**
+   * How the rows of a weighted cross-entropy count.
+   *
+   * @param weights [R] wide; a row of weight 0 counts for nothing
+   * @param zLoss what the square of ln Σ e^logit counts beside the cross-entropy
+   * @param smoothing the share of a target's probability that all other classes have together; what
+   *     a perfect answer would still lose is taken off
+   * @param denominator what the sum over rows is divided by
+   */
+  record Weighting(Array weights, double zLoss, double smoothing, double denominator) {
+    public Weighting {
+      if (!(smoothing >= 0 && smoothing < 1)) {
+        throw new IllegalArgumentException(
+            "label smoothing=" + smoothing + ": must be at least 0 and below 1");
+      }
+    }
+
+    /** The probability a target shall have. */
+    public double confidence() {
+      return 1 - smoothing;
+    }
+
+    /** The probability every other class shall have. */
+    public double rest(long classes) {
+      return smoothing == 0 ? 0 : smoothing / (classes - 1);
+    }
+
+    /** What a perfect answer would lose. */
+    public double floor(long classes) {
+      if (smoothing == 0) {
+        return 0;
+      }
+      double rest = rest(classes);
+      return -confidence() * Math.log(confidence()) - (classes - 1) * rest * Math.log(rest + 1e-20);
+    }
+  }
+
+  /**
+   * @param loss [1] wide, the part of {@code zLoss} with it
+   * @param zLoss [1] wide
+   * @param perRow [R] wide, the cross-entropy alone, not weighted; 0 where the target is negative
+   * @param logSumExp [R] wide
+   */
+  record WeightedCrossEntropy(Array loss, Array zLoss, Array perRow, Array logSumExp) {}
+
+  /**
+   * Σ over rows of weight·(cross-entropy + zLoss·(ln Σ e^logit)²) / denominator: the loss of T5X,
+   * with the z-loss of Mesh TensorFlow.
+   *
+   * @param logits [R, V]
+   * @param targets [R] I32; a negative one is ignored
+   */
+  WeightedCrossEntropy weightedCrossEntropy(
+      Arena to, Array logits, Array targets, Weighting weighting);
+
+  /**
+   * @param dLoss [1]; @return dLogits [R, V], of the logits' type
+   */
+  Array weightedCrossEntropyBackward(
+      Arena to,
+      Array dLoss,
+      Array logits,
+      Array targets,
+      Weighting weighting,
+      WeightedCrossEntropy forward);
+
   /** How layers are put together in a load-balancing loss. */
   enum BalanceForm {
     /**

@@ -19,6 +19,11 @@ final class LossCases {
       cases.add(crossEntropy(s[0], s[1], false));
       cases.add(crossEntropy(s[0], s[1], true));
     }
+    cases.add(weighted(5, 7, 1e-4, 0));
+    cases.add(weighted(33, 100, 1e-2, 0.1));
+    cases.add(weighted(3, 2144, 1e-3, 0));
+    cases.add(weighted(4, 5000, 0, 0.2));
+    cases.add(weighted(0, 9, 1e-4, 0));
     cases.add(nothingWanted());
     cases.add(
         Case.of(
@@ -51,6 +56,31 @@ final class LossCases {
             targets[i] = i % 2 == 0 ? -100 : -1;
           }
           bothWays(t, targets, classes, 4, 7.5);
+        });
+  }
+
+  private static Case weighted(int rows, int classes, double zLoss, double smoothing) {
+    return Case.of(
+        "weightedCrossEntropy",
+        "[%d, %d] with z-loss %s and smoothing %s".formatted(rows, classes, zLoss, smoothing),
+        t -> {
+          int[] targets = t.random().ints(rows, 0, classes).toArray();
+          for (int i = 2; i < rows; i += 3) {
+            targets[i] = -1;
+          }
+          double[] logits = Arrays.stream(t.normal(rows, classes)).map(x -> 4 * x).toArray();
+          Array in = t.valuesOf(logits, rows, classes);
+          Array at = t.intsOf(targets, rows);
+          var how = new LossKernels.Weighting(t.widePositive(rows), zLoss, smoothing, 2.5);
+          Array dLoss = t.wideValuesOf(new double[] {1.25}, 1);
+          Backend b = t.backend();
+          var lost = b.weightedCrossEntropy(t.arena(), in, at, how);
+          t.result("loss", lost.loss(), t.wide(), 1);
+          t.result("zLoss", lost.zLoss(), t.wide(), 1);
+          t.loosely("perRow", lost.perRow(), t.wide(), 4, rows);
+          t.result("logSumExp", lost.logSumExp(), t.wide(), rows);
+          Array d = b.weightedCrossEntropyBackward(t.arena(), dLoss, in, at, how, lost);
+          t.loosely("dLogits", d, t.compute(), 4, rows, classes);
         });
   }
 

@@ -65,9 +65,26 @@ interface CpuLosses extends LossKernels {
                 out.clear((long) r * classes, classes);
                 return;
               }
-              Logits.gradient(lane, a, out, r, wanted, logSumExp.floatAt(r), factor);
+              Logits.gradient(lane, a, out, r, wanted, logSumExp.floatAt(r), factor, 1);
             });
     return out;
+  }
+
+  @Override
+  default WeightedCrossEntropy weightedCrossEntropy(
+      Arena to, Array logits, Array targets, Weighting weighting) {
+    return new WeightedLoss(cpu(), logits, targets, weighting).forward(to);
+  }
+
+  @Override
+  default Array weightedCrossEntropyBackward(
+      Arena to,
+      Array dLoss,
+      Array logits,
+      Array targets,
+      Weighting weighting,
+      WeightedCrossEntropy forward) {
+    return new WeightedLoss(cpu(), logits, targets, weighting).backward(to, dLoss, forward);
   }
 
   @Override
@@ -242,7 +259,8 @@ interface CpuLosses extends LossKernels {
     return n;
   }
 
-  private static CpuArray targets(Array targets, Array logits) {
+  /** Targets of these logits. */
+  static CpuArray targets(Array targets, Array logits) {
     CpuArray t = CpuArray.of(targets, DType.I32);
     targets.require("targets", logits.dim(0));
     for (long r = 0; r < targets.size(); r++) {

@@ -5,6 +5,8 @@ final class Logits {
   /** The shift where nothing is larger: -∞ less -∞ would be no number. */
   private static final float LEAST = -Float.MAX_VALUE;
 
+  private static final int PIECE = 2048;
+
   private Logits() {}
 
   /** One number of an array. */
@@ -47,9 +49,45 @@ final class Logits {
     return x;
   }
 
-  /** factor·(softmax - 1 at {@code wanted}) of row {@code r}. */
+  /** Σ x over a row. */
+  static double sum(Lane lane, CpuArray from, long first, int classes) {
+    float[] piece = lane.floats(0, Math.min(classes, PIECE));
+    double sum = 0;
+    for (int c = 0; c < classes; c += PIECE) {
+      int n = Math.min(PIECE, classes - c);
+      Floats.load(from, first + c, n, piece);
+      for (int i = 0; i < n; i++) {
+        sum += piece[i];
+      }
+    }
+    return sum;
+  }
+
+  /** Takes {@code off} from the numbers of row {@code r}, but from the one at {@code wanted}. */
+  static void lower(Lane lane, CpuArray to, int r, int wanted, float off) {
+    int classes = CpuDevice.count(to.dim(1));
+    float[] piece = lane.floats(0, Math.min(classes, PIECE));
+    for (int c = 0; c < classes; c += PIECE) {
+      int n = Math.min(PIECE, classes - c);
+      long first = (long) r * classes + c;
+      Floats.load(to, first, n, piece);
+      for (int i = 0; i < n; i++) {
+        piece[i] -= c + i == wanted ? 0 : off;
+      }
+      Floats.store(piece, n, to, first);
+    }
+  }
+
+  /** factor·(softmax - share at {@code wanted}) of row {@code r}. */
   static void gradient(
-      Lane lane, CpuArray from, CpuArray to, int r, int wanted, float logSumExp, float factor) {
+      Lane lane,
+      CpuArray from,
+      CpuArray to,
+      int r,
+      int wanted,
+      float logSumExp,
+      float factor,
+      double share) {
     int classes = CpuDevice.count(from.dim(1));
     long first = (long) r * classes;
     int n;
@@ -70,7 +108,7 @@ final class Logits {
     }
     double p = Math.exp((double) at(lane, from, first + wanted) - logSumExp);
     float[] one = lane.floats(0, 1);
-    one[0] = (float) (factor * (p - 1));
+    one[0] = (float) (factor * (p - share));
     Floats.store(one, 1, to, first + wanted);
   }
 }

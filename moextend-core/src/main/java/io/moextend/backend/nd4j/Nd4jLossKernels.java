@@ -74,6 +74,25 @@ interface Nd4jLossKernels extends LossKernels {
     return dLogits;
   }
 
+  @Override
+  default WeightedCrossEntropy weightedCrossEntropy(
+      Arena to, Array logits, Array targets, Weighting weighting) {
+    return new WeightedLoss(logits, targets(logits, targets), weighting)
+        .forward(to, crossEntropy(to, logits, targets, 1));
+  }
+
+  @Override
+  default Array weightedCrossEntropyBackward(
+      Arena to,
+      Array dLoss,
+      Array logits,
+      Array targets,
+      Weighting weighting,
+      WeightedCrossEntropy forward) {
+    var loss = new WeightedLoss(logits, targets(logits, targets), weighting);
+    return loss.backward(to, HostCopy.scalar(dLoss), forward.logSumExp());
+  }
+
   private static int[] targets(Array logits, Array targets) {
     logits.require("logits", targets.dim(0), -1);
     targets.require("targets", -1);

@@ -62,6 +62,58 @@ interface PlainLossKernels extends LossKernels {
     return out;
   }
 
+  @Override
+  default WeightedCrossEntropy weightedCrossEntropy(
+      Arena to, Array logits, Array targets, Weighting weighting) {
+    PlainArray in = of(logits);
+    CrossEntropy plain = crossEntropy(to, logits, targets, 1);
+    PlainArray loss = zeros(to, 1);
+    PlainArray zLoss = zeros(to, 1);
+    PlainArray perRow = zeros(to, in.rows());
+    for (int r = 0; r < in.rows(); r++) {
+      double sum = of(plain.logSumExp()).get(r);
+      int target = of(targets).integer(r);
+      if (target >= 0) {
+        double lost = -weighting.floor(in.width());
+        for (int c = 0; c < in.width(); c++) {
+          lost += wanted(weighting, c == target, in.width()) * (sum - in.get(r, c));
+        }
+        perRow.set(r, lost);
+        double weight = of(weighting.weights()).get(r) / weighting.denominator();
+        zLoss.set(0, zLoss.get(0) + weight * weighting.zLoss() * sum * sum);
+        loss.set(0, loss.get(0) + weight * (lost + weighting.zLoss() * sum * sum));
+      }
+    }
+    return new WeightedCrossEntropy(loss, zLoss, perRow, plain.logSumExp());
+  }
+
+  private static double wanted(Weighting weighting, boolean target, int classes) {
+    return target ? weighting.confidence() : weighting.rest(classes);
+  }
+
+  @Override
+  default Array weightedCrossEntropyBackward(
+      Arena to,
+      Array dLoss,
+      Array logits,
+      Array targets,
+      Weighting weighting,
+      WeightedCrossEntropy forward) {
+    PlainArray in = of(logits);
+    PlainArray out = zeros(to, logits.shape());
+    for (int r = 0; r < in.rows(); r++) {
+      int target = of(targets).integer(r);
+      double sum = of(forward.logSumExp()).get(r);
+      double weight = of(weighting.weights()).get(r) / weighting.denominator();
+      for (int c = 0; target >= 0 && c < in.width(); c++) {
+        double p = Math.exp(in.get(r, c) - sum) * (1 + 2 * weighting.zLoss() * sum);
+        double d = p - wanted(weighting, c == target, in.width());
+        out.set(r, c, of(dLoss).get(0) * weight * d);
+      }
+    }
+    return out;
+  }
+
   private static double counts(@Nullable Array mask, int t) {
     return mask == null || of(mask).get(t) != 0 ? 1 : 0;
   }
