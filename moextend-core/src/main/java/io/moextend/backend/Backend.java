@@ -27,6 +27,7 @@ public interface Backend
         RoutingKernels,
         LossKernels,
         UpdateKernels,
+        AdafactorKernels,
         HostCopies,
         AutoCloseable {
   /** "cpu", "nd4j", "cuda". */

@@ -72,7 +72,8 @@ class BackendContractTest {
             AttentionCases.cases(),
             RoutingCases.cases(),
             LossCases.cases(),
-            UpdateCases.cases())
+            UpdateCases.cases(),
+            AdafactorCases.cases())
         .flatMap(s -> s)
         .toList();
   }

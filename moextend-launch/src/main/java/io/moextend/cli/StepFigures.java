@@ -88,7 +88,7 @@ record StepFigures(double start, List<Timed> counted, List<Double> losses, doubl
     int world = peaks.length;
     ZeroStage zero = ZeroStage.of(world == 1 ? 0 : sharing.zeroStage());
     ParameterLayout layout = RankOptimizer.layout(bench.model(), sharing, world);
-    return MemoryPlan.of(layout, zero, AdamW.PUBLISHED.stateNames().size(), layout.wide()).total();
+    return MemoryPlan.of(layout, zero, AdamW.PUBLISHED, layout.wide()).total();
   }
 
   /** Of the matrices in each decoder layer. */

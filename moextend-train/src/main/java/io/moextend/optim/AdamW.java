@@ -1,10 +1,12 @@
 package io.moextend.optim;
 
 import io.moextend.array.Array;
+import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.backend.UpdateKernels.AdamStep;
 import io.moextend.config.ConfigException;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Adam with decoupled weight decay, as torch.optim.AdamW computes it.
@@ -34,24 +36,27 @@ public record AdamW(double beta1, double beta2, double eps, double weightDecay)
   }
 
   @Override
-  public boolean elementwise() {
-    return true;
+  public List<State> state(Parameter parameter) {
+    return List.of(State.like(parameter, "exp_avg"), State.like(parameter, "exp_avg_sq"));
   }
 
   @Override
-  public List<String> stateNames() {
-    return List.of("exp_avg", "exp_avg_sq");
+  public int sums() {
+    return 0;
   }
 
   @Override
-  public void update(Backend backend, Array master, Array gradient, List<Array> state, Step how) {
-    backend.adamInto(master, state.get(0), state.get(1), gradient, step(how));
+  public void update(Backend backend, Target target, @Nullable Array sums, Step how) {
+    List<Array> state = target.state();
+    backend.adamInto(target.master(), state.get(0), state.get(1), target.gradient(), step(how));
   }
 
   @Override
   public void update(
-      Backend backend, Array weights, Array master, Array gradient, List<Array> state, Step how) {
-    backend.adamInto(weights, master, state.get(0), state.get(1), gradient, step(how));
+      Backend backend, Array weights, Target target, @Nullable Array sums, Step how) {
+    List<Array> state = target.state();
+    backend.adamInto(
+        weights, target.master(), state.get(0), state.get(1), target.gradient(), step(how));
   }
 
   private AdamStep step(Step how) {

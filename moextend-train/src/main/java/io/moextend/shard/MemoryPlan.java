@@ -1,6 +1,7 @@
 package io.moextend.shard;
 
 import io.moextend.array.DType;
+import io.moextend.optim.UpdateRule;
 
 /**
  * Bytes that {@link ShardedOptimizer} takes on one rank, as long as it lives; on a device that does
@@ -16,11 +17,10 @@ import io.moextend.array.DType;
 public record MemoryPlan(long gradients, long masters, long state, long exchange, long gather) {
   /**
    * @param layout made for as many shards as there will be ranks
-   * @param stateArrays of the update rule: 2 for AdamW
    * @param payload type that gradients travel in
    */
   public static MemoryPlan of(
-      ParameterLayout layout, ZeroStage stage, int stateArrays, DType payload) {
+      ParameterLayout layout, ZeroStage stage, UpdateRule rule, DType payload) {
     long wide = layout.wide().bytes();
     long all = layout.length() * wide;
     long piece = all / layout.shards();
@@ -34,7 +34,7 @@ public record MemoryPlan(long gradients, long masters, long state, long exchange
     return new MemoryPlan(
         stage.sharesGradients() ? piece : all,
         held,
-        held * stateArrays,
+        RuleState.bytes(layout, held / wide, rule),
         exchange,
         stage.sharesState() ? passing * layout.compute().bytes() : 0);
   }

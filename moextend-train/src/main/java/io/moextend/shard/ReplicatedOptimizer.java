@@ -7,9 +7,8 @@ import io.moextend.autograd.GradientSink;
 import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.optim.UpdateRule;
+import io.moextend.shard.Holding.Part;
 import io.moextend.shard.ParameterLayout.Slice;
-import java.util.ArrayList;
-import java.util.List;
 
 /**
  * Every rank holds all gradients, masters and state (ZeRO-0): the version to read first, and the
@@ -36,7 +35,7 @@ public final class ReplicatedOptimizer implements Optimizer {
   private final Arena arena;
   private final GradientSums gradients;
   private final Array masters;
-  private final List<Array> state = new ArrayList<>();
+  private final RuleState state;
   private final long[] steps;
 
   /** Takes its masters from the parameters as they are now. All learn alike. */
@@ -64,7 +63,7 @@ public final class ReplicatedOptimizer implements Optimizer {
     this.arena = backend.arena("optimizer");
     this.gradients = new GradientSums(backend, arena, layout);
     this.masters = zeros();
-    rule.stateNames().forEach(name -> state.add(zeros()));
+    this.state = new RuleState(backend, arena, layout, Holding.whole(layout), rule);
     for (Slice slice : layout.slices()) {
       backend.copyInto(slice.of(masters), flat(slice.parameter()));
     }
@@ -104,12 +103,25 @@ public final class ReplicatedOptimizer implements Optimizer {
 
   private void update(Slice slice, double learningRate, double scale) {
     int step = Math.toIntExact(++steps[slice.index()]);
-    List<Array> own = state.stream().map(slice::of).toList();
-    double rate = rates.of(slice.parameter(), learningRate);
+    Parameter parameter = slice.parameter();
+    double rate = rates.of(parameter, learningRate);
     var how = new UpdateRule.Step(step, rate, scale, slice.decays());
-    Array weights = flat(slice.parameter());
-    rule.update(backend, weights, slice.of(masters), gradients.of(slice), own, how);
-    slice.parameter().updated();
+    var target =
+        new UpdateRule.Target(
+            parameter, slice.of(masters), gradients.of(slice), state.of(whole(slice)));
+    if (rule.sums() == 0) {
+      rule.update(backend, flat(parameter), target, null, how);
+    } else {
+      try (Arena scratch = backend.arena("update")) {
+        Array sums = rule.measure(backend, scratch, target, how);
+        rule.update(backend, flat(parameter), target, sums, how);
+      }
+    }
+    parameter.updated();
+  }
+
+  private static Part whole(Slice slice) {
+    return new Part(slice, slice.from(), slice.to());
   }
 
   private void publish(Slice slice) {
@@ -125,21 +137,13 @@ public final class ReplicatedOptimizer implements Optimizer {
   @Override
   public void save(StateWriter to) {
     to.numbers("step", steps.clone());
-    for (Slice slice : layout.slices()) {
-      String name = slice.parameter().name();
-      write(to, "master." + name, slice.of(masters));
-      for (int i = 0; i < state.size(); i++) {
-        write(to, rule.stateNames().get(i) + "." + name, slice.of(state.get(i)));
-      }
-    }
+    layout.slices().forEach(slice -> pieces(slice, to::piece));
   }
 
-  private static void write(StateWriter to, String name, Array whole) {
-    to.piece(name, whole.size(), 0, whole);
-  }
-
-  private static void read(StateReader from, String name, Array whole) {
-    from.piece(name, whole.size(), 0, whole);
+  private void pieces(Slice slice, RuleState.Place at) {
+    Array master = slice.of(masters);
+    at.piece("master." + slice.parameter().name(), master.size(), 0, master);
+    state.pieces(whole(slice), at);
   }
 
   @Override
@@ -147,11 +151,7 @@ public final class ReplicatedOptimizer implements Optimizer {
     long[] saved = from.numbers("step", steps.length);
     System.arraycopy(saved, 0, steps, 0, steps.length);
     for (Slice slice : layout.slices()) {
-      String name = slice.parameter().name();
-      read(from, "master." + name, slice.of(masters));
-      for (int i = 0; i < state.size(); i++) {
-        read(from, rule.stateNames().get(i) + "." + name, slice.of(state.get(i)));
-      }
+      pieces(slice, from::piece);
       publish(slice);
     }
     gradients.clear();

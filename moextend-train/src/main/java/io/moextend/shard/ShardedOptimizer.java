@@ -13,9 +13,7 @@ import io.moextend.shard.Holding.Part;
 import io.moextend.shard.ParameterLayout.Bucket;
 import io.moextend.shard.ParameterLayout.Slice;
 import io.moextend.shard.ReplicatedOptimizer.Untouched;
-import java.util.ArrayList;
 import java.util.BitSet;
-import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -48,7 +46,6 @@ public final class ShardedOptimizer implements Optimizer {
   private final Backend backend;
   private final Conversation conversation;
   private final ParameterLayout layout;
-  private final UpdateRule rule;
   private final Settings settings;
   private final Arena arena;
   private final Holding share;
@@ -56,7 +53,8 @@ public final class ShardedOptimizer implements Optimizer {
   private final GradientExchange gradients;
   private final @Nullable WeightGathering gathering;
   private final Array masters;
-  private final List<Array> state = new ArrayList<>();
+  private final RuleState state;
+  private final HeldUpdates updates;
   private final long[] steps;
 
   /**
@@ -92,7 +90,6 @@ public final class ShardedOptimizer implements Optimizer {
     this.backend = backend;
     this.conversation = conversation;
     this.layout = layout;
-    this.rule = rule;
     this.settings = settings;
     this.steps = new long[layout.slices().size()];
     this.arena = backend.arena("optimizer");
@@ -103,7 +100,10 @@ public final class ShardedOptimizer implements Optimizer {
     this.gathering =
         shares ? new WeightGathering(backend, conversation, layout, held, pieces) : null;
     this.masters = zeros();
-    rule.stateNames().forEach(name -> state.add(zeros()));
+    this.state = new RuleState(backend, arena, layout, held, rule);
+    this.updates =
+        new HeldUpdates(
+            backend, layout, rule, settings.rates(), held, masters, state, gradients, steps);
     layout.buckets().forEach(bucket -> takeMasters(bucket, pieces.of(bucket)));
   }
 
@@ -128,11 +128,15 @@ public final class ShardedOptimizer implements Optimizer {
       throw new ConfigException(
           "gradient payload", payload, "gradients are " + layout.wide() + "; BF16 needs F32");
     }
-    if (settings.stage().sharesState() && !rule.elementwise()) {
-      throw new ConfigException(
-          "zero_stage",
-          settings.stage().number(),
-          "this optimizer looks at whole parameters and cannot be shared; use stage 0");
+    for (Slice slice : layout.slices()) {
+      if (settings.stage().sharesState() && !rule.divides(slice.parameter())) {
+        throw new ConfigException(
+            "distributed.zero_stage",
+            settings.stage().number(),
+            slice.parameter()
+                + " has its state by rows and columns, so no rank can update a part of it; write"
+                + " zero_stage: 0, or optimizer.adafactor.min_dim_size_to_factor: null");
+      }
     }
   }
 
@@ -175,7 +179,7 @@ public final class ShardedOptimizer implements Optimizer {
           updated++;
         }
       }
-      publish(bucket -> update(bucket, verdict, learningRate, scale), verdict::updates);
+      update(new HeldUpdates.Pace(verdict, learningRate, scale));
     }
     gradients.clear();
     return new Update(verdict.norm(), scale, updated);
@@ -203,17 +207,14 @@ public final class ShardedOptimizer implements Optimizer {
     return sum;
   }
 
-  private void update(Bucket bucket, Verdict verdict, double learningRate, double scale) {
-    for (Part part : held.parts(bucket)) {
-      Slice slice = part.slice();
-      if (verdict.updates(slice)) {
-        int step = Math.toIntExact(steps[slice.index()]);
-        List<Array> own = state.stream().map(s -> held.of(s, part, layout)).toList();
-        Array gradient = gradients.sum(bucket, part.range());
-        double rate = settings.rates().of(slice.parameter(), learningRate);
-        var how = new UpdateRule.Step(step, rate, scale, slice.decays());
-        rule.update(backend, held.of(masters, part, layout), gradient, own, how);
+  /** Where ranks have parts of parameters and the rule has to know the whole, all ranks talk. */
+  private void update(HeldUpdates.Pace pace) {
+    try (Arena scratch = backend.arena("update")) {
+      ParameterSums sums = updates.measure(scratch, pace);
+      if (sums != null && settings.stage().sharesState()) {
+        sums.reduce(conversation);
       }
+      publish(bucket -> updates.update(bucket, pace, sums), pace.verdict()::updates);
     }
   }
 
@@ -256,29 +257,17 @@ public final class ShardedOptimizer implements Optimizer {
     gradients.clear();
   }
 
-  /** Where a piece of a saved tensor goes, or comes from. */
-  @FunctionalInterface
-  private interface Place {
-    void piece(String name, long total, long from, Array values);
-  }
-
-  private void pieces(Holding of, Place at) {
+  private void pieces(Holding of, RuleState.Place at) {
     for (Bucket bucket : layout.buckets()) {
       for (Part part : of.parts(bucket)) {
-        piece("master", part, masters, at);
-        for (int i = 0; i < state.size(); i++) {
-          piece(rule.stateNames().get(i), part, state.get(i), at);
-        }
+        at.piece(
+            "master." + part.slice().parameter().name(),
+            part.total(),
+            part.offset(),
+            held.of(masters, part, layout));
+        state.pieces(part, at);
       }
     }
-  }
-
-  private void piece(String kind, Part part, Array flat, Place at) {
-    at.piece(
-        kind + "." + part.slice().parameter().name(),
-        part.total(),
-        part.offset(),
-        held.of(flat, part, layout));
   }
 
   /** Waits for what is under way first. */

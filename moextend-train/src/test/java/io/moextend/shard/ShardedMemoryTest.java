@@ -41,7 +41,7 @@ class ShardedMemoryTest {
         Watched.group(world),
         collective -> {
           try (var rank = new ShardedRank(setup, collective, AdamW.PUBLISHED)) {
-            MemoryPlan plan = MemoryPlan.of(rank.layout, stage, 2, payload);
+            MemoryPlan plan = MemoryPlan.of(rank.layout, stage, AdamW.PUBLISHED, payload);
             var memory = rank.backend.memory();
             long others = trained(rank);
             assertThat(memory.liveBytes() + collective.bytes() - others).isEqualTo(plan.total());
@@ -98,9 +98,9 @@ class ShardedMemoryTest {
     try (var backend = Setup.of("cpu", DType.BF16, world, ZeroStage.NONE).open();
         var task = new UnitTask(backend, DType.BF16)) {
       ParameterLayout layout = ParameterLayout.of(task.units, world, 1024);
-      MemoryPlan none = MemoryPlan.of(layout, ZeroStage.NONE, 2, DType.F32);
-      MemoryPlan optimizer = MemoryPlan.of(layout, ZeroStage.OPTIMIZER, 2, DType.F32);
-      MemoryPlan gradients = MemoryPlan.of(layout, ZeroStage.GRADIENTS, 2, DType.F32);
+      MemoryPlan none = MemoryPlan.of(layout, ZeroStage.NONE, AdamW.PUBLISHED, DType.F32);
+      MemoryPlan optimizer = MemoryPlan.of(layout, ZeroStage.OPTIMIZER, AdamW.PUBLISHED, DType.F32);
+      MemoryPlan gradients = MemoryPlan.of(layout, ZeroStage.GRADIENTS, AdamW.PUBLISHED, DType.F32);
       assertThat(none.total()).isEqualTo(layout.length() * 16);
       assertThat(optimizer.masters() * world).isEqualTo(none.masters());
       assertThat(optimizer.state() * world).isEqualTo(none.state());

@@ -24,6 +24,7 @@ final class CpuBackend
         CpuRouting,
         CpuLosses,
         CpuUpdates,
+        CpuAdafactor,
         CpuCopies {
   /** Bytes below which a tensor is not worth a file of its own. */
   private static final long SHARED_FROM = 64 << 10;

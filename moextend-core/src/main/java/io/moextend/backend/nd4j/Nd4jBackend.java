@@ -32,7 +32,8 @@ final class Nd4jBackend
         Nd4jAttentionKernels,
         Nd4jRoutingKernels,
         Nd4jLossKernels,
-        Nd4jUpdateKernels {
+        Nd4jUpdateKernels,
+        Nd4jAdafactorKernels {
   private final Nd4jMemory memory = new Nd4jMemory();
   private final String device;
 

@@ -20,7 +20,8 @@ public final class PlainBackend
         PlainAttentionKernels,
         PlainRoutingKernels,
         PlainLossKernels,
-        PlainUpdateKernels {
+        PlainUpdateKernels,
+        PlainAdafactorKernels {
   private final Memory memory =
       new Memory() {
         private long live;
