@@ -8,6 +8,7 @@ import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.nn.ParameterFactory;
 import java.util.Set;
+import java.util.function.ToDoubleFunction;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 
@@ -17,8 +18,22 @@ public final class FreshParameters implements ParameterFactory {
   private final Arena arena;
   private final DType dtype;
   private final ParameterChoice trained;
-  private final double range;
+  private final Draws draws;
   private final long seed;
+
+  /** How the values of a parameter that starts with {@link Init#NORMAL} are drawn. */
+  @FunctionalInterface
+  public interface Draws {
+    /**
+     * @return gives one value after the other
+     */
+    ToDoubleFunction<RandomGenerator> of(String name, long... shape);
+
+    /** All normally distributed, with one standard deviation. */
+    static Draws normal(double range) {
+      return (name, shape) -> random -> random.nextGaussian() * range;
+    }
+  }
 
   /**
    * @param range standard deviation of {@link Init#NORMAL}: initializer_range
@@ -31,11 +46,17 @@ public final class FreshParameters implements ParameterFactory {
   /** As above, where what trains is not whole roles. */
   public FreshParameters(
       Backend backend, Arena arena, DType dtype, ParameterChoice trained, double range, long seed) {
+    this(backend, arena, dtype, trained, Draws.normal(range), seed);
+  }
+
+  /** As above, where not all are drawn alike. */
+  public FreshParameters(
+      Backend backend, Arena arena, DType dtype, ParameterChoice trained, Draws draws, long seed) {
     this.backend = backend;
     this.arena = arena;
     this.dtype = dtype;
     this.trained = trained;
-    this.range = range;
+    this.draws = draws;
     this.seed = seed;
   }
 
@@ -50,7 +71,7 @@ public final class FreshParameters implements ParameterFactory {
     switch (init) {
       case ZEROS -> backend.fillInto(data, 0);
       case ONES -> backend.fillInto(data, 1);
-      case NORMAL -> fillNormal(data, name);
+      case NORMAL -> fill(data, name, draws.of(name, shape));
     }
     var parameter = new Parameter(name, role, data);
     parameter.trainable(trained.has(name, role));
@@ -58,7 +79,7 @@ public final class FreshParameters implements ParameterFactory {
   }
 
   /** By slices, so that a large matrix does not need its size again on the heap. */
-  private void fillNormal(Array data, String name) {
+  private void fill(Array data, String name, ToDoubleFunction<RandomGenerator> draw) {
     Array flat = data.reshape(data.size());
     RandomGenerator random =
         RandomGeneratorFactory.of("L64X128MixRandom").create(seed * 31 + name.hashCode());
@@ -66,7 +87,7 @@ public final class FreshParameters implements ParameterFactory {
     for (long from = 0; from < flat.size(); from += most) {
       float[] values = new float[(int) Math.min(most, flat.size() - from)];
       for (int i = 0; i < values.length; i++) {
-        values[i] = (float) (random.nextGaussian() * range);
+        values[i] = (float) draw.applyAsDouble(random);
       }
       Array slice = backend.floats(arena, dtype, values, values.length);
       backend.copyInto(flat.slice(from, from + values.length), slice);

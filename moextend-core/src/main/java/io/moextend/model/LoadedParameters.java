@@ -23,8 +23,14 @@ import java.util.TreeSet;
  * lives.
  */
 public final class LoadedParameters implements ParameterFactory {
-  /** Buffers that old checkpoints carry and nobody reads. */
-  private static final List<String> DERIVED = List.of(".rotary_emb.inv_freq", ".position_ids");
+  /** What old checkpoints carry and nobody reads: buffers, and of a T5 its embedding again. */
+  private static final List<String> DERIVED =
+      List.of(
+          ".rotary_emb.inv_freq",
+          ".position_ids",
+          "encoder.embed_tokens.weight",
+          "decoder.embed_tokens.weight",
+          ".EncDecAttention.relative_attention_bias.weight");
 
   private final WeightSource source;
   private final Backend backend;
