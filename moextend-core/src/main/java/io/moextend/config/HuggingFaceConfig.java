@@ -133,7 +133,8 @@ public final class HuggingFaceConfig {
   public DecoderConfig decoder() {
     return switch (model) {
       case DecoderConfig decoder -> decoder;
-      case T5Config _, TowerConfig _ -> throw unwanted("a decoder-only language model");
+      case T5Config _ -> throw unwanted("a decoder-only language model");
+      case TowerConfig _ -> throw unwanted("a language model");
     };
   }
 

@@ -96,6 +96,11 @@ final class GradientCheck implements AutoCloseable {
     return backend.ints(arena, values, shape);
   }
 
+  /** Numbers of one byte each. */
+  Array bytes(byte[] values, long... shape) {
+    return backend.bytes(arena, values, shape);
+  }
+
   /** k different numbers below {@code bound} for each of some rows. */
   Array choices(int rows, int k, int bound) {
     int[] chosen = new int[rows * k];

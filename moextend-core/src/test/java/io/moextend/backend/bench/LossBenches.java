@@ -4,7 +4,9 @@ import static io.moextend.backend.bench.KernelCase.moving;
 
 import io.moextend.array.Array;
 import io.moextend.array.DType;
+import io.moextend.backend.Backend;
 import io.moextend.backend.LossKernels.BalanceForm;
+import io.moextend.backend.LossKernels.Weighting;
 import java.util.List;
 import java.util.stream.Stream;
 
@@ -14,7 +16,7 @@ final class LossBenches {
   private LossBenches() {}
 
   static Stream<KernelCase> cases() {
-    return Stream.concat(entropy(), balance());
+    return Stream.of(entropy(), weighted(), balance()).flatMap(cases -> cases);
   }
 
   private static Stream<KernelCase> entropy() {
@@ -42,6 +44,40 @@ final class LossBenches {
               return to ->
                   bed.backend().crossEntropyBackward(to, one, logits, targets, forward, s.wide());
             }));
+  }
+
+  /** Of T5: logits are wide, rows weigh differently. */
+  private static Stream<KernelCase> weighted() {
+    return Stream.of(
+        moving(
+            "weightedCrossEntropy",
+            LossBenches::logits,
+            s -> s.narrow((long) s.wide() * s.vocabulary()),
+            bed -> {
+              Setting s = bed.setting();
+              Array logits = bed.values(s.wide(), s.vocabulary());
+              Array targets = bed.ints(s.vocabulary(), s.wide());
+              Weighting how = weighting(bed);
+              return to -> bed.backend().weightedCrossEntropy(to, logits, targets, how);
+            }),
+        moving(
+            "weightedCrossEntropyBackward",
+            LossBenches::logits,
+            s -> s.narrow(2L * s.wide() * s.vocabulary()),
+            bed -> {
+              Setting s = bed.setting();
+              Backend b = bed.backend();
+              Array logits = bed.values(s.wide(), s.vocabulary());
+              Array targets = bed.ints(s.vocabulary(), s.wide());
+              Array one = b.floats(bed.arena(), DType.F32, new float[] {1}, 1);
+              Weighting how = weighting(bed);
+              var forward = b.weightedCrossEntropy(bed.arena(), logits, targets, how);
+              return to -> b.weightedCrossEntropyBackward(to, one, logits, targets, how, forward);
+            }));
+  }
+
+  private static Weighting weighting(Bed bed) {
+    return new Weighting(bed.positive(DType.F32, bed.setting().wide()), 1e-4, 0, 8);
   }
 
   private static Stream<KernelCase> balance() {
