@@ -33,7 +33,7 @@ class T5ConfigTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"hf/hf_t5", "mov/t5_base", "mov/molora"})
+  @ValueSource(strings = {"hf/hf_t5", "hf/hf_t5_v10", "mov/t5_base", "mov/molora"})
   void aConfigIsWrittenBackFieldForField(String name) throws IOException {
     var config = HuggingFaceConfig.read(Golden.path(name));
     config.with(config.model()).write(folder.resolve("config.json"));
