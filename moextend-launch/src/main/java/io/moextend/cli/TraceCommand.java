@@ -10,6 +10,7 @@ import io.moextend.checkpoint.TensorStream;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
+import io.moextend.config.T5Config;
 import io.moextend.config.TowerConfig;
 import io.moextend.config.VisionConfig;
 import io.moextend.eval.DecoderTrace;
@@ -166,6 +167,8 @@ final class TraceCommand implements Callable<Integer> {
           switch (model.config().model()) {
             case DecoderConfig decoder ->
                 decoder(opened, decoder, batch, request, trains ? names : null);
+            case T5Config _ ->
+                throw new ConfigException("--stage: of a T5 only \"adapt\" is traced");
             case TowerConfig tower -> tower(opened, tower, batch, request);
           };
     }

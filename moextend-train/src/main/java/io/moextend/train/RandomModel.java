@@ -9,14 +9,19 @@ import io.moextend.checkpoint.SafetensorsWriter;
 import io.moextend.checkpoint.TensorStream;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.T5Config;
 import io.moextend.config.TowerConfig;
 import io.moextend.model.Decoder;
 import io.moextend.model.FreshParameters;
+import io.moextend.model.FreshParameters.Draws;
+import io.moextend.model.ParameterChoice;
+import io.moextend.model.T5;
+import io.moextend.model.T5Start;
+import io.moextend.nn.Sites;
 import io.moextend.stage.CompanionFiles;
 import io.moextend.vision.Tower;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Set;
 
 /**
  * A model of a given shape with random weights, as a Hugging Face folder: to try things on, or to
@@ -38,15 +43,21 @@ public final class RandomModel {
       List<Path> companions,
       Path folder) {
     try (Arena arena = backend.arena("random model")) {
-      double range =
+      Draws draws =
           switch (config.model()) {
-            case DecoderConfig decoder -> decoder.initializerRange();
-            case TowerConfig tower -> tower.initializerRange();
+            case DecoderConfig decoder -> Draws.normal(decoder.initializerRange());
+            case T5Config t5 -> new T5Start(t5);
+            case TowerConfig tower -> Draws.normal(tower.initializerRange());
           };
-      var fresh = new FreshParameters(backend, arena, DType.F32, Set.of(), range, seed);
+      var fresh = new FreshParameters(backend, arena, DType.F32, ParameterChoice.NONE, draws, seed);
       switch (config.model()) {
         case DecoderConfig decoder -> {
           try (var model = new Decoder(fresh, decoder)) {
+            save(backend, model, config, dtype, companions, folder);
+          }
+        }
+        case T5Config t5 -> {
+          try (var model = new T5(fresh, t5, Sites.NONE)) {
             save(backend, model, config, dtype, companions, folder);
           }
         }
