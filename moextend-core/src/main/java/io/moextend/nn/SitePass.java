@@ -9,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * What sites are told of one forward pass, and whom they tell what they did.
  *
  * @param watch sees "router.MODULE" (probabilities after the choice) and "adapter_output.MODULE"
- * @param routed is given each router's module and probabilities [R, E] or [R·heads, E], for a loss
+ * @param routed is given each router's module and logits [R, E] or [R·heads, E], wide, for a loss
  *     on them; where a layer may run twice, its segment has to hand them out
  * @param noise seed of this pass' jitter; null = none
  */

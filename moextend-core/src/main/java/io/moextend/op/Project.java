@@ -40,7 +40,7 @@ public final class Project {
     Array narrow = w.trains() ? Cast.array(tape, dY, x.data().dtype()) : dY;
     long from = 0;
     for (Parameter part : w.parts()) {
-      long until = from + part.shape()[0];
+      long until = from + w.rows(part);
       if (part.requiresGrad()) {
         tape.deliver(part, backend.weightGradient(tape.arena(), narrow, from, until, x.data()));
       }
@@ -51,6 +51,39 @@ public final class Project {
     // last, so that it is not alive beside a weight's gradient
     gradients.addFirst(
         x.requiresGrad() ? backend.productTransposed(tape.arena(), dY, w.matrix()) : null);
+    return gradients;
+  }
+
+  /**
+   * y = x W, for a weight whose rows are what x's columns stand for. x [R, out], W [out, in], y [R,
+   * in]. dX = dY Wᵀ; dW = xᵀ dY.
+   *
+   * @param w without biases
+   */
+  public static Tensor transposed(Tape tape, Tensor x, Weight w) {
+    Array y = tape.backend().productTransposed(tape.arena(), x.data(), w.matrix());
+    var inputs = new ArrayList<Tensor>();
+    inputs.add(x);
+    inputs.addAll(w.parts());
+    List<Array> saved = w.trains() ? List.of(x.data()) : List.of();
+    return tape.record(
+        "projectTransposed", y, inputs, saved, dY -> transposedBackward(tape, x, w, dY));
+  }
+
+  private static List<@Nullable Array> transposedBackward(Tape tape, Tensor x, Weight w, Array dY) {
+    Backend backend = tape.backend();
+    var gradients = new ArrayList<@Nullable Array>();
+    gradients.add(
+        x.requiresGrad() ? backend.product(tape.arena(), dY, w.matrix(), null, dY.dtype()) : null);
+    long from = 0;
+    for (Parameter part : w.parts()) {
+      long until = from + w.rows(part);
+      if (part.requiresGrad()) {
+        tape.deliver(part, backend.weightGradient(tape.arena(), x.data(), from, until, dY));
+      }
+      gradients.add(null);
+      from = until;
+    }
     return gradients;
   }
 

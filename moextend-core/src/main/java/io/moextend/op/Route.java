@@ -41,6 +41,29 @@ public final class Route {
                 tape.backend().pickBackward(tape.arena(), dW, scores.data(), chosen, normalise)));
   }
 
+  /**
+   * The k largest of each row, zero elsewhere, not divided by their sum; ties to the lower index.
+   * What is kept takes its gradient, the choice takes none.
+   *
+   * @param p [R, E] wide
+   */
+  public static Tensor largest(Tape tape, Tensor p, int k) {
+    Array chosen = tape.backend().topK(tape.arena(), p.data(), k);
+    Array kept = masked(tape, p.data(), p.data(), chosen);
+    return tape.record(
+        "largest",
+        kept,
+        List.of(p),
+        List.of(p.data(), chosen),
+        d -> List.of(masked(tape, d, p.data(), chosen)));
+  }
+
+  /** {@code values} where chosen: picked, and put back to their places. */
+  private static Array masked(Tape tape, Array values, Array p, Array chosen) {
+    Array picked = tape.backend().pick(tape.arena(), values, chosen, false);
+    return tape.backend().pickBackward(tape.arena(), picked, p, chosen, false);
+  }
+
   /** Copies each token's row to its k experts. x [T, H]; [T·k, H], sorted by expert. */
   public static Tensor permute(Tape tape, Tensor x, Dispatch dispatch) {
     Array rows = tape.backend().permute(tape.arena(), x.data(), dispatch);

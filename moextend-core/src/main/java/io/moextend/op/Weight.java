@@ -18,6 +18,7 @@ public final class Weight implements AutoCloseable {
   private final Backend backend;
   private final List<Parameter> parts;
   private final List<Parameter> biases;
+  private final boolean byLastAxis;
   private final Arena arena;
   private @Nullable Matrix matrix;
   private @Nullable Array bias;
@@ -29,9 +30,15 @@ public final class Weight implements AutoCloseable {
    * @param parts [out_i, in], or more axes whose product is in
    * @param biases empty, or [out_i] for each part
    */
-  @SuppressWarnings("MustBeClosedChecker") // closed by close()
   public Weight(Backend backend, List<Parameter> parts, List<Parameter> biases) {
+    this(backend, parts, biases, false);
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // closed by close()
+  private Weight(
+      Backend backend, List<Parameter> parts, List<Parameter> biases, boolean byLastAxis) {
     this.backend = backend;
+    this.byLastAxis = byLastAxis;
     this.parts = List.copyOf(parts);
     this.biases = List.copyOf(biases);
     this.arena = backend.arena("bias");
@@ -42,6 +49,15 @@ public final class Weight implements AutoCloseable {
 
   public static Weight of(Backend backend, Parameter... parts) {
     return new Weight(backend, List.of(parts), List.of());
+  }
+
+  /**
+   * One of matrices that are one below the other in one parameter.
+   *
+   * @param parts [..., in]; all axes but the last together are out
+   */
+  public static Weight stacked(Backend backend, Parameter parts) {
+    return new Weight(backend, List.of(parts), List.of(), true);
   }
 
   public List<Parameter> parts() {
@@ -78,7 +94,7 @@ public final class Weight implements AutoCloseable {
 
   @MustBeClosed
   private Matrix made() {
-    List<Array> arrays = parts.stream().map(Weight::flat).toList();
+    List<Array> arrays = parts.stream().map(this::flat).toList();
     return backend.matrix(arrays, frozen);
   }
 
@@ -108,9 +124,16 @@ public final class Weight implements AutoCloseable {
     return joined;
   }
 
-  private static Array flat(Parameter part) {
+  private Array flat(Parameter part) {
     Array data = part.data();
-    return data.rank() == 2 ? data : data.reshape(data.dim(0), data.size() / data.dim(0));
+    long rows = rows(part);
+    return data.rank() == 2 ? data : data.reshape(rows, data.size() / rows);
+  }
+
+  /** How many columns of a product are a part's. */
+  long rows(Parameter part) {
+    long[] shape = part.shape();
+    return byLastAxis ? part.size() / shape[shape.length - 1] : shape[0];
   }
 
   private static long version(List<Parameter> parameters) {
