@@ -12,6 +12,7 @@ import io.moextend.config.DecoderConfig;
 import io.moextend.moe.Modalities;
 import io.moextend.nn.Lookup;
 import io.moextend.nn.ParameterFactory;
+import io.moextend.nn.Sites;
 import io.moextend.op.Project;
 import io.moextend.op.RmsNorm;
 import io.moextend.op.SplitHeads.Rotation;
@@ -19,6 +20,7 @@ import io.moextend.op.Weight;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.SequencedMap;
 import java.util.function.Consumer;
 import java.util.function.IntFunction;
 import org.jspecify.annotations.Nullable;
@@ -38,9 +40,16 @@ public final class Decoder implements Module, AutoCloseable {
   private LayerResidency residency = LayerResidency.EVERYWHERE;
 
   public Decoder(ParameterFactory from, DecoderConfig config) {
+    this(from, config, Sites.NONE);
+  }
+
+  /**
+   * @param sites adapters; they are visited with the model, and closed by who made them after it
+   */
+  public Decoder(ParameterFactory from, DecoderConfig config, Sites sites) {
     this.config = config;
     this.input = new DecoderInput(from, config);
-    var names = new DecoderNames(from, config);
+    var names = new DecoderNames(from, config, sites);
     for (int i = 0; i < config.layers(); i++) {
       layers.add(names.layer(i));
     }
@@ -89,9 +98,14 @@ public final class Decoder implements Module, AutoCloseable {
    * @param rows [R] I32, the rows that were asked for; null = all
    * @param routings one for each layer that learns to route, in order, over all T tokens
    * @param choices one for each layer with experts, in order, over all T tokens
+   * @param routed the logits of adapters' routers by their modules
    */
   public record Output(
-      Tensor hidden, @Nullable Array rows, List<Routing> routings, List<Choice> choices) {}
+      Tensor hidden,
+      @Nullable Array rows,
+      List<Routing> routings,
+      List<Choice> choices,
+      SequencedMap<String, Tensor> routed) {}
 
   /** All rows of the last hidden state. */
   public Output forward(Tape tape, ModelInput batch, boolean checkpointing, Watch watch) {
@@ -109,11 +123,13 @@ public final class Decoder implements Module, AutoCloseable {
       Tape tape, ModelInput batch, @Nullable Array rows, boolean checkpointing, Watch watch) {
     int[] positions = new int[batch.tokens()];
     Arrays.setAll(positions, i -> i % batch.length());
+    int[] lengths = new int[positions.length];
+    Arrays.fill(lengths, batch.length());
     Attention shape = heads(batch);
     var context =
         new DecoderLayer.Context(
             shape,
-            rope.rotation(tape, positions, filled(positions.length, batch.length())),
+            rope.rotation(tape, positions, lengths),
             Lookup.within(shape, batch.mask()),
             batch.modalities(tape, config));
     return run(tape, batch, rows, layer -> context, checkpointing, watch);
@@ -159,18 +175,22 @@ public final class Decoder implements Module, AutoCloseable {
     watch.see("hidden_states.0", h.data());
     var routings = new ArrayList<Routing>();
     var choices = new ArrayList<Choice>();
+    var routed = new RoutedSites();
     for (int i = 0; i < layers.size(); i++) {
       h = tape.milestone(h, i + 1);
       residency.enter(i);
       String number = "." + i;
+      Watch seen = checkpointing ? Watch.NONE : watch;
+      Long noise = batch.noise() == null ? null : 31 * batch.noise() + i;
       var asked =
           new DecoderLayer.Asked(
-              forced(batch, routings.size()),
+              batch.forced(routings.size()),
               i == layers.size() - 1 ? rows : null,
-              batch.noise() == null ? null : 31 * batch.noise() + i,
-              checkpointing ? Watch.NONE : (name, array) -> watch.see(name + number, array));
+              noise,
+              (name, array) -> seen.see(name + number, array),
+              routed.enter(seen, noise));
       DecoderLayer.Context context = contexts.apply(i);
-      List<Tensor> outs = layer(tape, layers.get(i), h, context, asked, checkpointing);
+      List<Tensor> outs = routed.take(layer(tape, layers.get(i), h, context, asked, checkpointing));
       h = outs.getFirst();
       if (outs.size() > 1) {
         choices.add(new Choice(i, outs.get(1).data(), outs.get(2).data()));
@@ -185,7 +205,7 @@ public final class Decoder implements Module, AutoCloseable {
     h = tape.milestone(h, layers.size() + 1);
     Tensor last = RmsNorm.apply(tape, h, norm, config.normEps());
     watch.see("hidden_states." + layers.size(), last.data());
-    return new Output(last, rows, routings, choices);
+    return new Output(last, rows, routings, choices, routed.logits());
   }
 
   /**
@@ -234,16 +254,6 @@ public final class Decoder implements Module, AutoCloseable {
         1 / Math.sqrt(size),
         true,
         config.window());
-  }
-
-  private static int[] filled(int size, int value) {
-    int[] values = new int[size];
-    Arrays.fill(values, value);
-    return values;
-  }
-
-  private static @Nullable Array forced(ModelInput batch, int mixture) {
-    return batch.forcedExperts().isEmpty() ? null : batch.forcedExperts().get(mixture);
   }
 
   /**

@@ -11,6 +11,7 @@ import io.moextend.moe.MoeLayer;
 import io.moextend.moe.Router;
 import io.moextend.nn.Lookup;
 import io.moextend.nn.SelfAttention;
+import io.moextend.nn.SitePass;
 import io.moextend.nn.SwiGlu;
 import io.moextend.op.Add;
 import io.moextend.op.RmsNorm;
@@ -18,6 +19,7 @@ import io.moextend.op.Rows;
 import io.moextend.op.SplitHeads.Rotation;
 import io.moextend.op.Weight;
 import io.moextend.op.Weighted;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -46,8 +48,14 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
    * @param rows [R] I32, the rows of the result that will be read; null = all T
    * @param noise seed of the layer's noise in a training pass; null = none
    * @param watch sees what the network or the experts are given, "mlp_in", and give, "mlp_out"
+   * @param sites what the layer's adapters are told; also what {@code routed} is given is returned
    */
-  record Asked(@Nullable Array forced, @Nullable Array rows, @Nullable Long noise, Watch watch) {}
+  record Asked(
+      @Nullable Array forced,
+      @Nullable Array rows,
+      @Nullable Long noise,
+      Watch watch,
+      SitePass sites) {}
 
   private final Parameter inputNorm;
   private final SelfAttention attention;
@@ -71,21 +79,38 @@ final class DecoderLayer implements Module, Weighted, AutoCloseable {
   /**
    * @return the hidden state [T, H], or [R, H] of the rows asked for; of a mixture the chosen
    *     experts and their weights for all T; and of one that learns to route also the logits,
-   *     probabilities and chosen columns
+   *     probabilities and chosen columns; last the logits of adapters' routers
    */
   List<Tensor> forward(Tape tape, Tensor x, Context context, Asked asked) {
+    var routed = new ArrayList<Tensor>();
+    SitePass given = asked.sites();
+    var pass =
+        new SitePass(
+            given.watch(),
+            (module, logits) -> {
+              given.routed().accept(module, logits);
+              routed.add(logits);
+            },
+            given.noise());
+    var outs = new ArrayList<>(forward(tape, x, context, asked, pass));
+    outs.addAll(routed);
+    return outs;
+  }
+
+  private List<Tensor> forward(Tape tape, Tensor x, Context context, Asked asked, SitePass pass) {
     Tensor normed = RmsNorm.apply(tape, x, inputNorm, eps);
     Tensor h =
         Add.apply(
             tape,
             x,
-            attention.forward(tape, normed, context.shape(), context.rotation(), context.lookup()));
+            attention.forward(
+                tape, normed, context.shape(), context.rotation(), context.lookup(), pass));
     return switch (feedForward) {
       case FeedForward.Dense(SwiGlu network) -> {
         Tensor read = read(tape, h, asked);
         Tensor inner = RmsNorm.apply(tape, read, postNorm, eps);
         asked.watch().see("mlp_in", inner.data());
-        Tensor out = network.forward(tape, inner);
+        Tensor out = network.forward(tape, inner, pass);
         asked.watch().see("mlp_out", out.data());
         yield List.of(Add.apply(tape, read, out));
       }

@@ -9,6 +9,7 @@ import io.moextend.moe.MoeLayer;
 import io.moextend.moe.TopKRouter;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.nn.ParameterFactory.Init;
+import io.moextend.nn.Sites;
 import io.moextend.nn.SwiGlu;
 import io.moextend.op.Weight;
 import java.util.ArrayList;
@@ -23,10 +24,10 @@ final class DecoderNames {
   private final DecoderConfig config;
   private final FamilyNames family;
 
-  DecoderNames(ParameterFactory from, DecoderConfig config) {
+  DecoderNames(ParameterFactory from, DecoderConfig config, Sites sites) {
     this.from = from;
     this.config = config;
-    this.family = new FamilyNames(from, config);
+    this.family = new FamilyNames(from, config, sites);
   }
 
   /** True for what belongs to one of the decoder's layers. */
@@ -43,12 +44,12 @@ final class DecoderNames {
         switch (config.feedForward()) {
           case FeedForwardConfig.Dense(int width) ->
               new DecoderLayer.FeedForward.Dense(
-                  family.network(Role.FEED_FORWARD, width, prefix + ".mlp"));
+                  family.dense(Role.FEED_FORWARD, width, prefix + ".mlp"));
           case FeedForwardConfig.Experts experts ->
               new DecoderLayer.FeedForward.Mixture(
                   mixture(prefix + ".block_sparse_moe", experts, index));
           case FeedForwardConfig.Mixed mixed ->
-              new MixedNames(from, config).feedForward(prefix + ".mlp", mixed, index);
+              new MixedNames(from, config, family).feedForward(prefix + ".mlp", mixed, index);
         },
         config.normEps());
   }

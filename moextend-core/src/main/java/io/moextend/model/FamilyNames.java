@@ -7,6 +7,7 @@ import io.moextend.config.DecoderType.Family;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.nn.ParameterFactory.Init;
 import io.moextend.nn.SelfAttention;
+import io.moextend.nn.Sites;
 import io.moextend.nn.SwiGlu;
 import io.moextend.op.Weight;
 import java.util.List;
@@ -19,11 +20,13 @@ import java.util.stream.Stream;
 final class FamilyNames {
   private final ParameterFactory from;
   private final DecoderConfig config;
+  private final Sites sites;
   private final Family family;
 
-  FamilyNames(ParameterFactory from, DecoderConfig config) {
+  FamilyNames(ParameterFactory from, DecoderConfig config, Sites sites) {
     this.from = from;
     this.config = config;
+    this.sites = sites;
     this.family = config.type().family();
   }
 
@@ -34,13 +37,37 @@ final class FamilyNames {
     int size = config.heads().size();
     long query = (long) config.heads().query() * size;
     long keyValue = (long) config.heads().keyValue() * size;
-    return new SelfAttention(
+    Weight qkv =
         family.fused()
             ? matrix(Role.BACKBONE, prefix + ".qkv_proj.weight", query + 2 * keyValue)
-            : apart(prefix, query, keyValue),
+            : apart(prefix, query, keyValue);
+    Weight out =
         Weight.of(
             from.backend(),
-            from.weight(prefix + ".o_proj.weight", Role.BACKBONE, config.hidden(), query)));
+            from.weight(prefix + ".o_proj.weight", Role.BACKBONE, config.hidden(), query));
+    var columns = new SiteColumns(sites, config.hidden());
+    var heads = config.heads();
+    boolean whole =
+        family.fused()
+            && columns.at(
+                prefix + ".qkv_proj",
+                0,
+                query + 2 * keyValue,
+                heads.query() + 2 * heads.keyValue());
+    if (!whole) { // a fused product can have adapters of its parts, too
+      columns.at(prefix + ".q_proj", 0, query, heads.query());
+      columns.at(prefix + ".k_proj", query, keyValue, heads.keyValue());
+      columns.at(prefix + ".v_proj", query + keyValue, keyValue, heads.keyValue());
+    }
+    var after = new SiteColumns(sites, query);
+    after.at(prefix + ".o_proj", 0, config.hidden(), 1);
+    return new SelfAttention(
+        columns.linear(qkv),
+        after.linear(out),
+        new SelfAttention.Rescaled(
+            columns.rescaling(prefix + ".qkv_proj"),
+            columns.rescaling(prefix + ".k_proj"),
+            columns.rescaling(prefix + ".v_proj")));
   }
 
   private Weight apart(String prefix, long query, long keyValue) {
@@ -65,9 +92,30 @@ final class FamilyNames {
   }
 
   /**
-   * A network under the family's names for its matrices.
+   * A network under the family's names for its matrices, with adapters.
    *
-   * @param prefix "model.layers.0.mlp", or that of an expert
+   * @param prefix "model.layers.0.mlp"
+   */
+  SwiGlu dense(Role role, int width, String prefix) {
+    SwiGlu bare = network(role, width, prefix);
+    var columns = new SiteColumns(sites, config.hidden());
+    boolean whole = family.fused() && columns.at(prefix + ".gate_up_proj", 0, 2L * width, 1);
+    if (!whole) {
+      columns.at(prefix + ".gate_proj", 0, width, 1);
+      columns.at(prefix + ".up_proj", width, width, 1);
+    }
+    var after = new SiteColumns(sites, width);
+    after.at(prefix + ".down_proj", 0, config.hidden(), 1);
+    return new SwiGlu(
+        columns.linear(bare.gateUp().weight()),
+        after.linear(bare.down().weight()),
+        after.rescaling(prefix + ".down_proj"));
+  }
+
+  /**
+   * As {@link #dense}, without adapters: an expert.
+   *
+   * @param prefix "model.layers.0.mlp.experts.0"
    */
   SwiGlu network(Role role, int width, String prefix) {
     String down = prefix + ".down_proj.weight";

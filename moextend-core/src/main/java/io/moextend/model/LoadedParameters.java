@@ -132,7 +132,11 @@ public final class LoadedParameters implements ParameterFactory {
     String name = data.name();
     String origin = source.origin() + ": " + name;
     Array wrapped = backend.wrap(arena, data.dtype(), data.bytes(), data.shape());
-    boolean passes = sharded.has(name, role) && data.shape().length > 1 && inLayer(name);
+    boolean passes =
+        sharded.has(name, role)
+            && role != Role.ADAPTER // small, and no weight of a layer's
+            && data.shape().length > 1
+            && inLayer(name);
     return passes
         ? Parameter.passing(name, role, wrapped, dtype, origin)
         : new Parameter(name, role, kept(data, wrapped, trained.has(name, role), origin), origin);

@@ -11,6 +11,7 @@ import io.moextend.moe.Router;
 import io.moextend.moe.TopKRouter;
 import io.moextend.moe.TwoGateRouter;
 import io.moextend.nn.ParameterFactory;
+import io.moextend.nn.Sites;
 import io.moextend.nn.SwiGlu;
 import io.moextend.op.Weight;
 import java.util.List;
@@ -26,10 +27,15 @@ final class MixedNames {
   private final DecoderConfig config;
   private final FamilyNames family;
 
+  /** Of networks without adapters. */
   MixedNames(ParameterFactory from, DecoderConfig config) {
+    this(from, config, new FamilyNames(from, config, Sites.NONE));
+  }
+
+  MixedNames(ParameterFactory from, DecoderConfig config, FamilyNames family) {
     this.from = from;
     this.config = config;
-    this.family = new FamilyNames(from, config);
+    this.family = family;
   }
 
   /**
@@ -38,7 +44,7 @@ final class MixedNames {
   DecoderLayer.FeedForward feedForward(String prefix, FeedForwardConfig.Mixed mixed, int index) {
     if (!mixed.layers().contains(index)) {
       return new DecoderLayer.FeedForward.Dense(
-          family.network(Role.FEED_FORWARD, mixed.width(), prefix));
+          family.dense(Role.FEED_FORWARD, mixed.width(), prefix));
     }
     Router router = router(prefix, mixed.scheme());
     List<SwiGlu> experts =

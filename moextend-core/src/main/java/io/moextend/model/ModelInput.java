@@ -126,4 +126,9 @@ public record ModelInput(
     }
     return Modalities.of(tape.backend(), tape.arena(), patches, length);
   }
+
+  /** The recorded choice of one mixture, null where its router chooses. */
+  @Nullable Array forced(int mixture) {
+    return forcedExperts.isEmpty() ? null : forcedExperts.get(mixture);
+  }
 }

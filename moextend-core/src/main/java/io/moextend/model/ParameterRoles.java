@@ -1,5 +1,6 @@
 package io.moextend.model;
 
+import io.moextend.adapter.Adapters;
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.DecoderType.Eyes;
@@ -22,6 +23,9 @@ public final class ParameterRoles {
    * @param config of the model the tensor belongs to: which experts were added
    */
   public static Role of(String name, DecoderConfig config) {
+    if (Adapters.isTensor(name)) {
+      return Role.ADAPTER;
+    }
     Eyes eyes = config.type().eyes();
     if (name.startsWith(eyes.tower() + ".")) {
       return Role.VISION_TOWER;

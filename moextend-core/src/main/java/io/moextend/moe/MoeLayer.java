@@ -46,8 +46,8 @@ public final class MoeLayer implements Module, Weighted, AutoCloseable {
     this.router = router;
     this.jitter = jitter;
     this.experts = List.copyOf(experts);
-    this.gateUps = experts.stream().map(SwiGlu::gateUp).toList();
-    this.downs = experts.stream().map(SwiGlu::down).toList();
+    this.gateUps = experts.stream().map(e -> e.gateUp().weight()).toList();
+    this.downs = experts.stream().map(e -> e.down().weight()).toList();
   }
 
   /**

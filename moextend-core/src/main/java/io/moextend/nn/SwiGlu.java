@@ -6,10 +6,10 @@ import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.Activation;
 import io.moextend.op.Activate;
-import io.moextend.op.Project;
 import io.moextend.op.Weight;
 import io.moextend.op.Weighted;
 import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
 
 /**
  * down(silu(gate x) · up x): the feed-forward network of a dense model, and one expert of a
@@ -17,26 +17,40 @@ import java.util.function.Consumer;
  *
  * @param gateUp gate and up stacked [2·width, hidden]
  * @param down [hidden, width]
+ * @param inner multiplies what down reads; null where there is no such adapter
  */
-public record SwiGlu(Weight gateUp, Weight down) implements Module, Weighted, AutoCloseable {
+public record SwiGlu(Linear gateUp, Linear down, Site.@Nullable Rescaling inner)
+    implements Module, Weighted, AutoCloseable {
+  /** One without adapters. */
+  public SwiGlu(Weight gateUp, Weight down) {
+    this(new Linear(gateUp), new Linear(down), null);
+  }
+
   /**
    * @param x [R, hidden]; @return [R, hidden]
    */
-  public Tensor forward(Tape tape, Tensor x) {
-    Tensor inner = Activate.gated(tape, Activation.SILU, Project.apply(tape, x, gateUp));
-    return Project.apply(tape, inner, down);
+  public Tensor forward(Tape tape, Tensor x, SitePass pass) {
+    Tensor hidden = Activate.gated(tape, Activation.SILU, gateUp.forward(tape, x, pass));
+    Tensor read = inner == null ? hidden : inner.rescale(tape, hidden, pass);
+    return down.forward(tape, read, pass);
   }
 
   @Override
   public void visit(Consumer<Parameter> visitor) {
-    gateUp.parts().forEach(visitor);
-    down.parts().forEach(visitor);
+    gateUp.visit(visitor);
+    if (inner != null) {
+      inner.visit(visitor);
+    }
+    down.visit(visitor);
   }
 
   @Override
   public void visitWeights(Consumer<Weight> visitor) {
-    visitor.accept(gateUp);
-    visitor.accept(down);
+    gateUp.visitWeights(visitor);
+    if (inner != null) {
+      Linear.visitWeights(inner, visitor);
+    }
+    down.visitWeights(visitor);
   }
 
   @Override

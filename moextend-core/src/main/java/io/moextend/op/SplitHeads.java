@@ -45,6 +45,25 @@ public final class SplitHeads {
         "splitHeads", outs, List.of(qkv), saved, d -> List.of(backward(tape, shape, rotation, d)));
   }
 
+  /**
+   * Heads rotated by their positions.
+   *
+   * @param x [R, heads·headSize]; @return as x
+   * @param rotation null for a model without rotary positions
+   */
+  public static Tensor turned(Tape tape, Tensor x, int heads, @Nullable Rotation rotation) {
+    if (rotation == null) {
+      return x;
+    }
+    long width = x.data().dim(1);
+    return tape.record(
+        "turnHeads",
+        turned(tape, x.data(), 0, heads, width, rotation, false),
+        List.of(x),
+        List.of(rotation.positions, rotation.cos, rotation.sin),
+        d -> List.of(turned(tape, d, 0, heads, width, rotation, true)));
+  }
+
   private static Array backward(
       Tape tape, Attention shape, @Nullable Rotation rotation, @Nullable Array[] d) {
     Array dQ = wanted(d[0]);
