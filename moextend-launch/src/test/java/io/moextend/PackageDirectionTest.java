@@ -44,7 +44,7 @@ class PackageDirectionTest {
     map.put("nn", with(map.get("op"), "op"));
     Set<String> parts = with(map.get("nn"), "nn", "config");
     map.put("moe", parts);
-    map.put("adapter", parts);
+    map.put("adapter", with(parts, "checkpoint"));
     map.put("vision", parts);
     map.put("model", with(parts, "moe", "adapter", "vision", "checkpoint", "text"));
     map.put("optim", Set.of("array", "backend", "config"));

@@ -81,24 +81,39 @@ public record AdapterConfig(
   }
 
   public static AdapterConfig ia3() {
-    return original(AdapterMethod.IA3, 1, 0);
+    return of(AdapterMethod.IA3, 1, 0);
   }
 
   public static AdapterConfig lora(int rank) {
-    return original(AdapterMethod.LORA, 1, rank);
+    return of(AdapterMethod.LORA, 1, rank);
   }
 
   public static AdapterConfig mov(int experts) {
-    return original(AdapterMethod.MOV, experts, 0);
+    return of(AdapterMethod.MOV, experts, 0);
   }
 
   public static AdapterConfig molora(int experts, int rank) {
-    return original(AdapterMethod.MOLORA, experts, rank);
+    return of(AdapterMethod.MOLORA, experts, rank);
   }
 
-  private static AdapterConfig original(AdapterMethod method, int experts, int rank) {
+  /**
+   * As the original has it.
+   *
+   * @param experts passed over where the method has no router
+   * @param rank passed over where the method has no matrices
+   */
+  public static AdapterConfig of(AdapterMethod method, int experts, int rank) {
     return new AdapterConfig(
-        method, experts, rank, ALPHA, 0, 0, 0, 0, List.of(Targets.ORIGINAL), RANGE);
+        method,
+        method.isRouted() ? experts : 1,
+        method.isAdditive() ? rank : 0,
+        ALPHA,
+        0,
+        0,
+        0,
+        0,
+        List.of(Targets.ORIGINAL),
+        RANGE);
   }
 
   /** The same at other sites. */

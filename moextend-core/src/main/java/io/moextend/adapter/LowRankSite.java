@@ -25,7 +25,8 @@ record LowRankSite(String module, Weight a, Weight b, @Nullable SiteRouter route
     implements Site.Additive, Weighted, AutoCloseable {
   @Override
   public Tensor delta(Tape tape, Tensor x, SitePass pass) {
-    Tensor inner = Scale.apply(tape, Project.apply(tape, x, a), scale);
+    Tensor product = Project.apply(tape, x, a);
+    Tensor inner = scale == 1 ? product : Scale.apply(tape, product, scale);
     Tensor mixed =
         router == null ? inner : ScaleBlocks.apply(tape, inner, router.shares(tape, x, pass));
     Tensor delta = Project.transposed(tape, mixed, b);

@@ -28,9 +28,9 @@ final class Targets {
 
   /** Whose product, or of feed-forward networks hidden state, can be multiplied. */
   private static final Set<String> RESCALED =
-      Set.of("k", "v", "k_proj", "v_proj", "qkv_proj", "wi_0", "down_proj");
+      Set.of("k", "v", "k_proj", "v_proj", "qkv_proj", "wi_0", "wi", "down_proj");
 
-  private static final Set<String> FEED_FORWARD = Set.of("wi_0", "down_proj");
+  private static final Set<String> FEED_FORWARD = Set.of("wi_0", "wi", "down_proj");
 
   private final AdapterConfig config;
   private final Set<String> unused;

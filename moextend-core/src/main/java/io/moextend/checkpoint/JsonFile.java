@@ -16,7 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /** Small JSON files that stand beside weights, read into records that check themselves. */
-final class JsonFile {
+public final class JsonFile {
   /** The index of a model of a million tensors stays below this. */
   private static final long LARGEST = 256L << 20;
 
@@ -43,7 +43,7 @@ final class JsonFile {
    * @throws CheckpointException where the file is not what the record says, naming the file and
    *     what stands wrong in it
    */
-  static <T> T read(Path file, Class<T> type) {
+  public static <T> T read(Path file, Class<T> type) {
     try {
       long bytes = Files.size(file);
       if (bytes > LARGEST) {
@@ -73,7 +73,7 @@ final class JsonFile {
    *
    * @throws CheckpointException where the file cannot be written
    */
-  static void write(Path file, Object value) {
+  public static void write(Path file, Object value) {
     try (var channel =
         FileChannel.open(
             file,

@@ -81,6 +81,33 @@ public record TensorData(String name, DType dtype, long[] shape, MemorySegment b
   }
 
   /**
+   * The same elements under other sizes.
+   *
+   * @throws CheckpointException where these hold more or fewer
+   */
+  public TensorData shaped(long... sizes) {
+    return new TensorData(name, dtype, sizes, bytes);
+  }
+
+  /** A copy with the last two axes the other way round. */
+  public TensorData turned() {
+    int last = shape.length - 1;
+    long[] sizes = shape.clone();
+    sizes[last] = shape[last - 1];
+    sizes[last - 1] = shape[last];
+    int width = dtype.bytes();
+    var to = MemorySegment.ofArray(new byte[Math.toIntExact(bytes.byteSize())]);
+    long matrix = sizes[last] * sizes[last - 1];
+    for (long at = 0; at < length(); at++) {
+      long row = at % matrix / sizes[last];
+      long column = at % sizes[last];
+      long from = at - at % matrix + column * shape[last] + row;
+      MemorySegment.copy(bytes, from * width, to, at * width, width);
+    }
+    return new TensorData(name, dtype, sizes, to);
+  }
+
+  /**
    * Rows {@code from} (inclusive) to {@code to} (exclusive) of a tensor with at least one axis; the
    * bytes are shared.
    */
