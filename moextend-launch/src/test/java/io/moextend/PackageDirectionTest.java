@@ -47,7 +47,7 @@ class PackageDirectionTest {
     map.put("adapter", with(parts, "checkpoint"));
     map.put("vision", parts);
     map.put("model", with(parts, "moe", "adapter", "vision", "checkpoint", "text"));
-    map.put("optim", Set.of("array", "backend", "config"));
+    map.put("optim", Set.of("array", "autograd", "backend", "config"));
     map.put("comm", Set.of("array", "backend", "config"));
     map.put("shard", with(map.get("model"), "model", "optim", "comm"));
     map.put("data", Set.of("array", "backend", "config", "text"));

@@ -76,12 +76,24 @@ public interface HostCopies extends ElementKernels {
     return values;
   }
 
+  /**
+   * The values of an F64 array.
+   *
+   * @throws IllegalArgumentException where it is of another type
+   */
+  default double[] toDoubles(Array array) {
+    if (array.dtype() != DType.F64) {
+      throw new IllegalArgumentException(array + " is not F64");
+    }
+    double[] values = new double[Math.toIntExact(array.size())];
+    copyOut(array, MemorySegment.ofArray(values));
+    return values;
+  }
+
   /** The one value of a wide scalar. */
   default double toDouble(Array scalar) {
     if (scalar.dtype() == DType.F64) {
-      double[] value = new double[1];
-      copyOut(scalar, MemorySegment.ofArray(value));
-      return value[0];
+      return toDoubles(scalar)[0];
     }
     float[] value = new float[1];
     copyOut(scalar, MemorySegment.ofArray(value));

@@ -6,22 +6,22 @@ import io.moextend.array.DType;
 import io.moextend.backend.Backend;
 import io.moextend.comm.device.Conversation;
 import io.moextend.shard.ParameterLayout.Slice;
-import java.lang.foreign.MemorySegment;
 
 /** The numbers that an update rule wants to know of whole parameters, some for each. */
 final class ParameterSums {
   private final Backend backend;
-  private final Array all;
+  private final Arena arena;
   private final int each;
+  private Array all;
 
   /**
-   * @param to holds them, in place of this
    * @param each numbers of a parameter
    */
-  ParameterSums(Backend backend, Arena to, ParameterLayout layout, int each) {
+  ParameterSums(Backend backend, Arena arena, ParameterLayout layout, int each) {
     this.backend = backend;
     this.each = each;
-    this.all = to.allocate(DType.F64, (long) each * layout.slices().size());
+    this.arena = arena;
+    this.all = arena.allocate(DType.F64, (long) each * layout.slices().size());
     backend.fillInto(all, 0);
   }
 
@@ -36,14 +36,13 @@ final class ParameterSums {
 
   /** Each becomes the sum over all ranks, added in their order. A collective call. */
   void reduce(Conversation conversation) {
-    double[] own = new double[Math.toIntExact(all.size())];
-    backend.copyOut(all, MemorySegment.ofArray(own));
+    double[] own = backend.toDoubles(all);
     double[] sums = new double[own.length];
     for (double[] one : conversation.gather("sums over parameters", own)) {
       for (int i = 0; i < sums.length; i++) {
         sums[i] += one[i];
       }
     }
-    backend.copyIn(all, MemorySegment.ofArray(sums));
+    all = backend.doubles(arena, DType.F64, sums, sums.length);
   }
 }

@@ -83,7 +83,6 @@ class AdafactorRanksTest {
     "cpu, 2, OPTIMIZER, 0",
     "cpu, 2, GRADIENTS, 0.5",
     "cpu, 3, OPTIMIZER, 0.5",
-    "cpu, 4, GRADIENTS, 0",
     "nd4j, 2, OPTIMIZER, 0"
   })
   void ranksAgreeWithOneThoughEachHasAPartOfAParameter(
