@@ -135,6 +135,8 @@ final class DemoStages {
         model,
         data,
         new OptimizerSection(
+            OptimizerSection.Rule.ADAMW,
+            null,
             steps.learningRate(),
             null,
             null,
@@ -143,6 +145,7 @@ final class DemoStages {
             1e-8,
             0,
             OptimizerSection.Scheduler.COSINE,
+            null,
             0.03,
             0,
             1,

@@ -3,7 +3,8 @@ package io.moextend.optim;
 import io.moextend.config.ConfigException;
 
 /** The learning rate of each optimizer step. Steps count from 1. */
-public sealed interface Schedule {
+public sealed interface Schedule
+    permits Schedule.Cosine, Schedule.Linear, Schedule.Constant, Schedule.WarmupLr, FactorSchedule {
   /**
    * @param step from 1
    * @return the rate this step uses

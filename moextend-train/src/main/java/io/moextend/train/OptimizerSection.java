@@ -1,6 +1,7 @@
 package io.moextend.train;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.config.ConfigException;
@@ -16,23 +17,28 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How weights are updated: AdamW.
+ * How weights are updated.
  *
+ * @param optim by which rule
+ * @param adafactor settings of that; read where {@code optim} names it, null = not given
  * @param learningRate peak of the schedule, per optimizer step
  * @param mmProjectorLr peak of the projector's rate, which follows the same schedule; null = the
  *     learning rate
  * @param mmVisionTowerLr the same of the vision tower, where that trains
- * @param adamBeta1 decay of the mean of gradients
+ * @param adamBeta1 AdamW's: decay of the mean of gradients
  * @param adamBeta2 decay of the mean of squared gradients
  * @param adamEpsilon added to the root of the latter
  * @param weightDecay per step and unit of rate; biases and norms are spared
  * @param lrSchedulerType how the rate goes over the run
+ * @param lrFactors read where that is "factors", null = not given
  * @param warmupRatio share of all steps that warm up; counts where warmupSteps is 0
  * @param warmupSteps optimizer steps of warm-up
  * @param maxGradNorm largest global L2 norm of the gradients; 0 = no clipping
  * @param untouched what happens to a parameter without a gradient in a step
  */
 public record OptimizerSection(
+    Rule optim,
+    @Nullable AdafactorSection adafactor,
     double learningRate,
     @Nullable Double mmProjectorLr,
     @Nullable Double mmVisionTowerLr,
@@ -41,12 +47,22 @@ public record OptimizerSection(
     double adamEpsilon,
     double weightDecay,
     Scheduler lrSchedulerType,
+    @Nullable RateFactorsSection lrFactors,
     double warmupRatio,
     int warmupSteps,
     double maxGradNorm,
     UntouchedParameters untouched) {
   private static final String PROJECTOR_RATE = "optimizer.mm_projector_lr";
   private static final String TOWER_RATE = "optimizer.mm_vision_tower_lr";
+
+  /** Names of {@link UpdateRule}s. */
+  public enum Rule {
+    @JsonProperty("adamw")
+    ADAMW,
+    /** T5X's. */
+    @JsonProperty("adafactor")
+    ADAFACTOR
+  }
 
   /** Names of {@link Schedule}s. */
   public enum Scheduler {
@@ -61,7 +77,10 @@ public record OptimizerSection(
     @JsonProperty("constant_with_warmup")
     CONSTANT_WITH_WARMUP,
     @JsonProperty("linear")
-    LINEAR
+    LINEAR,
+    /** T5X's product of factors. */
+    @JsonProperty("factors")
+    FACTORS
   }
 
   /** Names of {@link Untouched}. */
@@ -93,12 +112,30 @@ public record OptimizerSection(
     Section.requireWithin("optimizer.warmup_ratio", warmupRatio, 0, 1);
     Section.requireAtLeast("optimizer.warmup_steps", warmupSteps, 0);
     Section.requireWithin("optimizer.max_grad_norm", maxGradNorm, 0, Double.MAX_VALUE);
+    if (optim == Rule.ADAFACTOR) {
+      requireGiven("optimizer.adafactor", adafactor, "optim: adafactor");
+      if (weightDecay != 0) {
+        throw new ConfigException(
+            "optimizer.weight_decay", weightDecay, "adafactor has none here; write 0");
+      }
+    }
+    if (lrSchedulerType == Scheduler.FACTORS) {
+      requireGiven("optimizer.lr_factors", lrFactors, "lr_scheduler_type: factors");
+    }
     if (lrSchedulerType == Scheduler.CONSTANT && (warmupSteps > 0 || warmupRatio > 0)) {
       throw new ConfigException(
           "optimizer.lr_scheduler_type",
           "constant",
           "never warms up; write constant_with_warmup, or warmup_ratio: 0 and warmup_steps: 0");
     }
+  }
+
+  @CanIgnoreReturnValue
+  private static <T> T requireGiven(String field, @Nullable T section, String why) {
+    if (section == null) {
+      throw new ConfigException(field, "null", "is needed with " + why);
+    }
+    return section;
   }
 
   private static void requireRate(String field, @Nullable Double rate) {
@@ -140,7 +177,10 @@ public record OptimizerSection(
   }
 
   public UpdateRule rule() {
-    return new AdamW(adamBeta1, adamBeta2, adamEpsilon, weightDecay);
+    return switch (optim) {
+      case ADAMW -> new AdamW(adamBeta1, adamBeta2, adamEpsilon, weightDecay);
+      case ADAFACTOR -> requireGiven("optimizer.adafactor", adafactor, "optim: adafactor").rule();
+    };
   }
 
   /**
@@ -154,6 +194,9 @@ public record OptimizerSection(
       case WARMUP_LR -> new Schedule.WarmupLr(learningRate, warmup);
       case CONSTANT -> new Schedule.Constant(learningRate, 0);
       case CONSTANT_WITH_WARMUP -> new Schedule.Constant(learningRate, warmup);
+      case FACTORS ->
+          requireGiven("optimizer.lr_factors", lrFactors, "lr_scheduler_type: factors")
+              .schedule(learningRate, warmup);
     };
   }
 }

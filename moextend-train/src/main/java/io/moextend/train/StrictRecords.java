@@ -108,7 +108,7 @@ final class StrictRecords {
           throw new ConfigException(origin + ": " + field, value, "one of the list has no value");
         }
       }
-      if (component.getType().isRecord()) {
+      if (component.getType().isRecord() && !value.isNull()) {
         if (!value.isObject()) {
           throw new ConfigException(origin + ": " + field, value, "is a section of fields");
         }

@@ -10,23 +10,18 @@ import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.model.CausalLoss;
-import io.moextend.optim.Schedule;
+import io.moextend.optim.Adafactor;
+import io.moextend.optim.AdamW;
 import io.moextend.shard.RoleRates;
 import io.moextend.stage.FreezePlan;
 import io.moextend.stage.Stage;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.MethodSource;
-import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainConfigTest {
   private static final String LEAST =
@@ -45,104 +40,6 @@ class TrainConfigTest {
 
   private static TrainConfig parse(String text, String... overrides) {
     return TrainConfig.parse("run.yaml", text, List.of(overrides));
-  }
-
-  /** Those of runs; what lies in configs/cluster is for schedulers. */
-  static Stream<Path> shipped() throws IOException {
-    Path project = Golden.root().resolveSibling("configs");
-    try (Stream<Path> files = Files.walk(project)) {
-      return files
-          .filter(f -> f.toString().endsWith(".yaml") && !f.startsWith(project.resolve("cluster")))
-          .sorted()
-          .toList()
-          .stream();
-    }
-  }
-
-  @ParameterizedTest
-  @MethodSource("shipped")
-  void everyShippedConfigurationIsReadAndLeavesNothingToDefaults(Path file) throws IOException {
-    TrainConfig config = TrainConfig.read(file, List.of());
-    assertThat(YamlTree.YAML.readTree(config.yaml()))
-        .isEqualTo(YamlTree.YAML.readTree(Files.readString(file)));
-  }
-
-  @ParameterizedTest
-  @MethodSource("shipped")
-  void everyFieldOfAShippedConfigurationHasACommentAboveIt(Path file) throws IOException {
-    List<String> lines = Files.readAllLines(file);
-    for (int i = 1; i < lines.size(); i++) {
-      if (lines.get(i).matches(" *[a-z_0-9]+: .+")) {
-        assertThat(lines.get(i - 1)).as(lines.get(i)).contains("# ");
-      }
-    }
-  }
-
-  @Test
-  void theShippedFinetuneHasThePublishedNumbers() throws IOException {
-    Path file =
-        shipped().filter(f -> f.endsWith("moextend/finetune.yaml")).findFirst().orElseThrow();
-    TrainConfig config = TrainConfig.read(file, List.of());
-    assertThat(config.optimizer().learningRate()).isEqualTo(2e-5);
-    assertThat(config.data().maxLength()).isEqualTo(2048);
-    assertThat(config.training().perDeviceTrainBatchSize()).isEqualTo(32);
-    assertThat(config.optimizer().schedule(100)).isEqualTo(new Schedule.WarmupLr(2e-5, 3));
-  }
-
-  @ParameterizedTest
-  @ValueSource(strings = {"moextend", "tiny"})
-  void theShippedExtensionStartsFromWhatTheShippedAlignmentLeaves(String folder)
-      throws IOException {
-    TrainConfig alignment = shipped(folder + "/alignment.yaml");
-    TrainConfig extension = shipped(folder + "/extension.yaml");
-    assertThat(extension.model())
-        .isEqualTo(
-            new ModelSection(
-                alignment.checkpoints().outputDir().resolve("model"), null, null, null));
-  }
-
-  @ParameterizedTest
-  @CsvSource({
-    "pretrain, pretrain, 256, 2048, 5e-4, 2, plain, square",
-    "sft, sft, 128, 4096, 2e-5, 3, phi3, pad",
-    "sft-mlp, sft, 128, 4096, 2e-5, 3, phi3, pad",
-    "sft-dense, sft, 128, 2048, 2e-5, 3, phi3, pad"
-  })
-  void theShippedStagesOfMoiieHaveThePublishedNumbers(
-      String file,
-      String stage,
-      int globalBatch,
-      int maxLength,
-      double rate,
-      int zero,
-      String template,
-      String aspect)
-      throws IOException {
-    TrainConfig config = shipped("moiie/" + file + ".yaml");
-    assertThat(config.training().globalBatch(8)).isEqualTo(globalBatch);
-    assertThat(config.data().maxLength()).isEqualTo(maxLength);
-    assertThat(config.optimizer().schedule(1000)).isEqualTo(new Schedule.Cosine(rate, 30, 1000));
-    assertThat(config.optimizer().maxGradNorm()).isZero();
-    assertThat(config.optimizer().weightDecay()).isZero();
-    assertThat(config.distributed().zeroStage()).isEqualTo(zero);
-    assertThat(config.data().conversationTemplate()).isEqualTo(template);
-    assertThat(config.model().imageAspectRatio()).hasToString(aspect.toUpperCase(Locale.ROOT));
-    assertThat(config.model().s2Scales()).containsExactly(384, 768, 1152);
-    FreezePlan plan = config.training().plan(Stage.named(stage));
-    assertThat(plan.has("", Role.PROJECTOR)).isEqualTo(!file.equals("sft-mlp"));
-    assertThat(plan.has("", Role.BACKBONE))
-        .isEqualTo(file.equals("sft") || file.equals("sft-dense"));
-    assertThat(plan.has("", Role.EXPERT)).isEqualTo(stage.equals("sft"));
-    assertThat(plan.has("", Role.VISION_TOWER)).isFalse();
-    if (stage.equals("sft")) {
-      assertThat(config.model().projector())
-          .isEqualTo(shipped("moiie/pretrain.yaml").checkpoints().outputDir().resolve("model"));
-    }
-  }
-
-  private static TrainConfig shipped(String name) throws IOException {
-    Path file = shipped().filter(f -> f.endsWith(name)).findFirst().orElseThrow();
-    return TrainConfig.read(file, List.of());
   }
 
   @Test
@@ -189,7 +86,7 @@ class TrainConfigTest {
         .isInstanceOf(ConfigException.class)
         .hasMessage(
             "run.yaml: optimizer.lr_scheduler_type=cosinus: known are cosine, warmup_lr, constant,"
-                + " constant_with_warmup, linear");
+                + " constant_with_warmup, linear, factors");
   }
 
   @Test
@@ -294,6 +191,81 @@ class TrainConfigTest {
             "optimizer.mm_vision_tower_lr=2.0E-6: the vision tower does not train in this run;"
                 + " write null, or add role:vision_tower to training.train");
     assertThat(parse(LEAST).optimizer().rates(List.of())).isEqualTo(RoleRates.ALIKE);
+  }
+
+  private static final String ADAFACTOR =
+      LEAST.replace(
+          "training:",
+          """
+            optim: adafactor
+            adafactor:
+              start_step: 1100000
+              decay_rate: 0.8
+              clipping_threshold: 1.0
+              multiply_by_parameter_scale: true
+              min_dim_size_to_factor: 128
+            lr_scheduler_type: factors
+            lr_factors:
+              factors: constant * linear_warmup
+              first_step: 5
+              decay_factor: 0.5
+              steps_per_decay: 20000
+              steps_per_cycle: 100000
+              min_learning_rate: 1e-8
+            warmup_steps: 10
+          training:""");
+
+  @Test
+  void adafactorAndItsScheduleAreReadFromSectionsOfTheirOwn() {
+    assertThat(parse(LEAST).optimizer().rule()).isEqualTo(AdamW.PUBLISHED);
+    TrainConfig config = parse(ADAFACTOR);
+    assertThat(config.optimizer().rule()).isEqualTo(Adafactor.from(Adafactor.PUBLISHED_START));
+    assertThat(config.optimizer().schedule(100).at(1)).isEqualTo(1e-3 * 5 / 10);
+    assertThat(parse(config.yaml())).isEqualTo(config);
+    assertThat(
+            parse(ADAFACTOR, "optimizer.adafactor.min_dim_size_to_factor=null").optimizer().rule())
+        .isEqualTo(new Adafactor(Adafactor.PUBLISHED_START, 0.8, 1, true, Adafactor.NEVER));
+  }
+
+  @Test
+  void anotherRuleOrStartIsAnotherRun() {
+    Map<String, String> identity = parse(ADAFACTOR).identity(1);
+    for (String override :
+        List.of(
+            "optimizer.optim=adamw",
+            "optimizer.adafactor.start_step=0",
+            "optimizer.lr_factors.first_step=6")) {
+      assertThat(parse(ADAFACTOR, override).identity(1)).as(override).isNotEqualTo(identity);
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "optimizer.optim=adagrad | optimizer.optim=adagrad: known are adamw, adafactor",
+        "optimizer.weight_decay=0.1 | optimizer.weight_decay=0.1: adafactor has none",
+        "optimizer.adafactor.start_step=-1 | optimizer.adafactor.start_step=-1: must be at least 0",
+        "optimizer.adafactor.decay_rate=0 | optimizer.adafactor.decay_rate=0.0: must be greater",
+        "optimizer.adafactor.start_stp=1 | no field optimizer.adafactor.start_stp; did you mean",
+        "optimizer.lr_factors.factors=constant * rsqrt | optimizer.lr_factors.factors=constant * rsqrt: there is no factor 'rsqrt'; known are constant,",
+        "optimizer.lr_factors.factors=constant * linear_decay | linear_decay is constant and",
+        "optimizer.lr_factors.steps_per_decay=0 | optimizer.lr_factors.steps_per_decay=0: must be",
+      })
+  void whatAdafactorOrItsScheduleCannotBeIsRefusedByName(String override, String message) {
+    assertThatThrownBy(() -> parse(ADAFACTOR, override))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void aRuleOrScheduleWithoutItsSectionIsRefused() {
+    assertThatThrownBy(() -> parse(LEAST, "optimizer.optim=adafactor"))
+        .hasMessageContaining("optimizer.adafactor=null: is needed with optim: adafactor");
+    assertThatThrownBy(() -> parse(LEAST, "optimizer.lr_scheduler_type=factors"))
+        .hasMessageContaining("optimizer.lr_factors=null: is needed with lr_scheduler_type");
+    assertThatThrownBy(() -> parse(ADAFACTOR.replace("    decay_rate: 0.8\n", "")))
+        .hasMessageContaining("optimizer.adafactor.decay_rate is missing");
   }
 
   @Test
