@@ -39,7 +39,7 @@ public record AdaptConfig(
 
   /** Changing one of these makes another run of it. */
   private static final List<String> IDENTITY =
-      List.of(
+      OptimizerSection.identityWith(
           "adapter.method",
           "adapter.experts",
           "adapter.rank",

@@ -14,6 +14,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -54,6 +55,25 @@ public record OptimizerSection(
     UntouchedParameters untouched) {
   private static final String PROJECTOR_RATE = "optimizer.mm_projector_lr";
   private static final String TOWER_RATE = "optimizer.mm_vision_tower_lr";
+
+  /** What makes another run: all of this section. */
+  private static final List<String> IDENTITY =
+      List.of(
+          "optimizer.optim",
+          "optimizer.adafactor",
+          "optimizer.learning_rate",
+          "optimizer.mm_projector_lr",
+          "optimizer.mm_vision_tower_lr",
+          "optimizer.adam_beta1",
+          "optimizer.adam_beta2",
+          "optimizer.adam_epsilon",
+          "optimizer.weight_decay",
+          "optimizer.lr_scheduler_type",
+          "optimizer.lr_factors",
+          "optimizer.warmup_ratio",
+          "optimizer.warmup_steps",
+          "optimizer.max_grad_norm",
+          "optimizer.untouched");
 
   /** Names of {@link UpdateRule}s. */
   public enum Rule {
@@ -99,6 +119,11 @@ public record OptimizerSection(
         case SKIP -> Untouched.SKIP;
       };
     }
+  }
+
+  /** Paths of fields of other sections and of all in this one. */
+  static List<String> identityWith(String... others) {
+    return Stream.concat(Stream.of(others), IDENTITY.stream()).toList();
   }
 
   public OptimizerSection {

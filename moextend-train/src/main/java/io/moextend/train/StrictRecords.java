@@ -20,6 +20,7 @@ import java.lang.reflect.AnnotatedType;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Locale;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
@@ -30,7 +31,7 @@ import org.jspecify.annotations.Nullable;
 final class StrictRecords {
   private static final ObjectMapper MAPPER =
       JsonMapper.builder()
-          .propertyNamingStrategy(PropertyNamingStrategies.SNAKE_CASE)
+          .propertyNamingStrategy(new Names())
           .enable(DeserializationFeature.FAIL_ON_UNKNOWN_PROPERTIES)
           .enable(DeserializationFeature.FAIL_ON_MISSING_CREATOR_PROPERTIES)
           .enable(DeserializationFeature.FAIL_ON_NULL_FOR_PRIMITIVES)
@@ -41,6 +42,16 @@ final class StrictRecords {
           .build();
 
   private StrictRecords() {}
+
+  /** An underscore before every capital: Jackson's own makes "zloss" of ZLoss. */
+  private static final class Names extends PropertyNamingStrategies.NamingBase {
+    private static final long serialVersionUID = 1L;
+
+    @Override
+    public String translate(String component) {
+      return component.replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+    }
+  }
 
   /** Jackson writes a path as a file: address; we want what the user wrote. */
   private static final class PathAsText extends StdSerializer<Path> {
@@ -122,7 +133,7 @@ final class StrictRecords {
   }
 
   private static String name(RecordComponent component) {
-    return PropertyNamingStrategies.SnakeCaseStrategy.INSTANCE.translate(component.getName());
+    return new Names().translate(component.getName());
   }
 
   private static String path(JsonMappingException e) {

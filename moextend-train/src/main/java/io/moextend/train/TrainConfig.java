@@ -30,7 +30,7 @@ public record TrainConfig(
 
   /** Changing one of these makes another run of it; a resumed run must have them as they were. */
   private static final List<String> IDENTITY =
-      List.of(
+      OptimizerSection.identityWith(
           "training.seed",
           "training.per_device_train_batch_size",
           "training.dtype",
@@ -51,22 +51,7 @@ public record TrainConfig(
           "data.group_by_modality_length",
           "model.projector_type",
           "model.s2_scales",
-          "model.image_aspect_ratio",
-          "optimizer.optim",
-          "optimizer.adafactor",
-          "optimizer.learning_rate",
-          "optimizer.mm_projector_lr",
-          "optimizer.mm_vision_tower_lr",
-          "optimizer.adam_beta1",
-          "optimizer.adam_beta2",
-          "optimizer.adam_epsilon",
-          "optimizer.weight_decay",
-          "optimizer.lr_scheduler_type",
-          "optimizer.lr_factors",
-          "optimizer.warmup_ratio",
-          "optimizer.warmup_steps",
-          "optimizer.max_grad_norm",
-          "optimizer.untouched");
+          "model.image_aspect_ratio");
 
   public TrainConfig {
     Section.requireAtLeast("logging_steps", loggingSteps, 1);

@@ -269,6 +269,30 @@ class TrainConfigTest {
   }
 
   @Test
+  void whatAdaptsAnEncoderDecoderHasThePublishedRuleUnlessToldOtherwise() {
+    String text =
+        """
+        model:
+          base: models/t5
+        adapter:
+          method: mov
+        data:
+          mixture: mixture.yaml
+        training:
+          per_device_train_batch_size: 2
+          max_steps: 10
+        checkpoints:
+          output_dir: out
+        """;
+    AdaptConfig config = AdaptConfig.parse("run.yaml", text, List.of());
+    assertThat(config.optimizer().rule()).isEqualTo(Adafactor.from(Adafactor.PUBLISHED_START));
+    assertThat(config.optimizer().schedule(10).at(1)).isEqualTo(3e-4);
+    List<String> fromScratch = List.of("optimizer.adafactor.start_step=0");
+    assertThat(AdaptConfig.parse("run.yaml", text, fromScratch).identity(1))
+        .isNotEqualTo(config.identity(1));
+  }
+
+  @Test
   void stepsAreCountedAsHuggingFaceCountsThem() {
     TrainingSection training =
         parse(LEAST, "training.gradient_accumulation_steps=4", "training.num_train_epochs=1.5")
