@@ -82,8 +82,7 @@ class AdafactorRanksTest {
     "cpu, 2, NONE, 0",
     "cpu, 2, OPTIMIZER, 0",
     "cpu, 2, GRADIENTS, 0.5",
-    "cpu, 3, OPTIMIZER, 0.5",
-    "nd4j, 2, OPTIMIZER, 0"
+    "cpu, 3, OPTIMIZER, 0.5"
   })
   void ranksAgreeWithOneThoughEachHasAPartOfAParameter(
       String backend, int world, ZeroStage stage, double maxNorm) {
