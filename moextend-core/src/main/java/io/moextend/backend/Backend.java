@@ -28,6 +28,7 @@ public interface Backend
         LossKernels,
         UpdateKernels,
         AdafactorKernels,
+        AdapterKernels,
         HostCopies,
         AutoCloseable {
   /** "cpu", "nd4j", "cuda". */

@@ -73,7 +73,8 @@ class BackendContractTest {
             RoutingCases.cases(),
             LossCases.cases(),
             UpdateCases.cases(),
-            AdafactorCases.cases())
+            AdafactorCases.cases(),
+            AdapterCases.cases())
         .flatMap(s -> s)
         .toList();
   }

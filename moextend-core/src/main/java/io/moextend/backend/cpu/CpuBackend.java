@@ -25,6 +25,7 @@ final class CpuBackend
         CpuLosses,
         CpuUpdates,
         CpuAdafactor,
+        CpuAdapters,
         CpuCopies {
   /** Bytes below which a tensor is not worth a file of its own. */
   private static final long SHARED_FROM = 64 << 10;

@@ -33,7 +33,8 @@ final class Nd4jBackend
         Nd4jRoutingKernels,
         Nd4jLossKernels,
         Nd4jUpdateKernels,
-        Nd4jAdafactorKernels {
+        Nd4jAdafactorKernels,
+        Nd4jAdapterKernels {
   private final Nd4jMemory memory = new Nd4jMemory();
   private final String device;
 

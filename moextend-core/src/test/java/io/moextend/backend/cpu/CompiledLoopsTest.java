@@ -79,6 +79,10 @@ class CompiledLoopsTest {
         named("exponentials", () -> ExponentialLoops.scaledBf16(at[0], 0, 1, at[1], n)),
         named("their sum", () -> ExponentialLoops.sumBf16(at[0], 0, at[1], n)),
         named("turn", () -> RowLoops.turnBf16(at[0], at[1], at[2], 32, 32, at[3])),
+        named(
+            "rescale",
+            () -> RescaleLoops.rescale(at[0], at[1], at[2], 8192, 3, at[3], Vectors.BF16, n)),
+        named("spread", () -> RescaleLoops.spread(at[0], at[1], at[2], 8192, 3, n)),
         named("touch", () -> PairLoops.touch(at[0], 2L * n)));
   }
 

@@ -21,7 +21,8 @@ public final class PlainBackend
         PlainRoutingKernels,
         PlainLossKernels,
         PlainUpdateKernels,
-        PlainAdafactorKernels {
+        PlainAdafactorKernels,
+        PlainAdapterKernels {
   private final Memory memory =
       new Memory() {
         private long live;
