@@ -1,0 +1,65 @@
+package io.moextend.data.prompted;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.data.DataException;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Tasks that are drawn from by their rates. Closing it closes them. */
+public final class Mixture implements AutoCloseable {
+  /**
+   * @param rate how often it is drawn, in proportion to the others
+   */
+  public record Part(String name, double rate, Examples examples) {
+    public Part {
+      if (!(rate > 0) || Double.isInfinite(rate)) {
+        throw new DataException("%s has a rate of %s; it must be positive".formatted(name, rate));
+      }
+      if (examples.size() == 0) {
+        throw new DataException(name + " has no examples; take it out of the mixture");
+      }
+    }
+  }
+
+  private final List<Part> parts;
+
+  public Mixture(List<Part> parts) {
+    if (parts.isEmpty()) {
+      throw new DataException("a mixture needs at least one task");
+    }
+    this.parts = List.copyOf(parts);
+  }
+
+  /** Opens the tasks of a list. */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // in "parts", which the mixture closes
+  public static Mixture open(TaskList list, ExampleFiles files) {
+    var opened = new ArrayList<Examples>();
+    var parts = new ArrayList<Part>();
+    try {
+      for (TaskList.Task task : list.tasks()) {
+        Examples examples = files.open(task.paths());
+        opened.add(examples);
+        parts.add(new Part(task.name(), task.rate(list.cap(), examples.size()), examples));
+      }
+      return new Mixture(parts);
+    } catch (RuntimeException e) {
+      Concatenated.closeAll(opened);
+      throw e;
+    }
+  }
+
+  public List<Part> parts() {
+    return parts;
+  }
+
+  /** The endless stream of draws that a seed gives. */
+  DrawStream draws(long seed) {
+    return new DrawStream(parts, seed);
+  }
+
+  @Override
+  public void close() {
+    Concatenated.closeAll(parts.stream().map(Part::examples).toList());
+  }
+}
