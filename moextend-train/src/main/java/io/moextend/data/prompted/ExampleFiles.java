@@ -14,6 +14,20 @@ import java.util.List;
  * @param scratch an existing folder, where parquet files are unpacked
  */
 public record ExampleFiles(ExampleFields fields, String split, Path scratch) {
+  /** Those of a list: its split, and SeqIO's fields where a task names no others. */
+  public static ExampleFiles of(TaskList list, Path scratch) {
+    return new ExampleFiles(ExampleFields.SEQIO, list.split(), scratch);
+  }
+
+  /** A task of a list, with the names of fields that it has there. */
+  @MustBeClosed
+  public Examples open(TaskList.Task task) {
+    TaskList.Entry.FieldNames names = task.entry().fields();
+    return names == null
+        ? open(task.paths())
+        : new ExampleFiles(names.over(fields), split, scratch).open(task.paths());
+  }
+
   /**
    * @param path a {@code .jsonl}, {@code .parquet} or TFRecord file, or a cached task's folder
    * @throws DataException if it is none of them, or wrong

@@ -11,7 +11,7 @@ import java.util.stream.Collectors;
  * One figure of many prompts: of each dataset the median accuracy over its prompts, of each group
  * the mean over its datasets, and the mean over groups. A group is a dataset, or the rounds of
  * ANLI: the paper does not say how these become one, so each round counts a third, whatever its
- * size.
+ * size. Where prompts are files, those of one group are prompts of one dataset.
  *
  * @param datasets median of each
  * @param groups mean of each
@@ -22,8 +22,9 @@ public record MedianAverage(
   public record Prompt(String group, String dataset, String prompt, double accuracy) {
     public static Prompt of(TaskList.Task task, double accuracy) {
       TaskList.Entry entry = task.entry();
-      String group = entry.group();
-      return new Prompt(group == null ? entry.name() : group, entry.name(), task.name(), accuracy);
+      String group = entry.group() == null ? entry.name() : entry.group();
+      String dataset = entry.files() == null ? entry.name() : group;
+      return new Prompt(group, dataset, task.name(), accuracy);
     }
   }
 

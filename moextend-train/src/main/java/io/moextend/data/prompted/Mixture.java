@@ -2,6 +2,7 @@ package io.moextend.data.prompted;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.data.DataException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -30,15 +31,20 @@ public final class Mixture implements AutoCloseable {
     this.parts = List.copyOf(parts);
   }
 
-  /** Opens the tasks of a list. */
+  /**
+   * Opens the tasks of a list.
+   *
+   * @param scratch an existing folder, where parquet files are unpacked
+   */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // in "parts", which the mixture closes
-  public static Mixture open(TaskList list, ExampleFiles files) {
+  public static Mixture open(TaskList list, Path scratch) {
+    ExampleFiles files = ExampleFiles.of(list, scratch);
     var opened = new ArrayList<Examples>();
     var parts = new ArrayList<Part>();
     try {
       for (TaskList.Task task : list.tasks()) {
-        Examples examples = files.open(task.paths());
+        Examples examples = files.open(task);
         opened.add(examples);
         parts.add(new Part(task.name(), task.rate(list.cap(), examples.size()), examples));
       }

@@ -41,7 +41,7 @@ public record RowLayout(Kind kind, int inputLength, int targetLength) {
    * Rows of a block of examples in their order. A packed row takes the next example while both its
    * inputs and its targets fit, and is closed by the first that does not, and by the block's end.
    */
-  List<List<TokenPair>> rows(List<TokenPair> block) {
+  public List<List<TokenPair>> rows(List<TokenPair> block) {
     var rows = new ArrayList<List<TokenPair>>();
     var open = new ArrayList<TokenPair>();
     int inputs = 0;

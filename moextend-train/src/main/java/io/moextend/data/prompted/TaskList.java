@@ -52,9 +52,11 @@ public record TaskList(
    * @param examples of the dataset, before templates; null to count those of each task
    * @param rate of each template, in the place of what follows from the number of examples
    * @param classes fixed number of choices; null where choices come with the examples
-   * @param group datasets of one group count as one in an average; null for the name itself
+   * @param group what counts as one in an average: several datasets, or several prompts of one that
+   *     are files each; null for the name itself
    * @param folders names of cached tasks below the root, with {@code *}
    * @param files below the root
+   * @param fields names of the files' fields where they are not SeqIO's
    */
   public record Entry(
       String name,
@@ -64,7 +66,25 @@ public record TaskList(
       @Nullable Integer classes,
       @Nullable String group,
       @Nullable List<String> folders,
-      @Nullable List<String> files) {
+      @Nullable List<String> files,
+      @Nullable FieldNames fields) {
+    /** The names that a list leaves out are {@link ExampleFields#SEQIO}'s. */
+    public record FieldNames(
+        @Nullable String inputs,
+        @Nullable String targets,
+        @Nullable String inputsText,
+        @Nullable String targetsText,
+        @Nullable String choices) {
+      ExampleFields over(ExampleFields usual) {
+        return new ExampleFields(
+            inputs == null ? usual.inputs() : inputs,
+            targets == null ? usual.targets() : targets,
+            inputsText == null ? usual.inputsText() : inputsText,
+            targetsText == null ? usual.targetsText() : targetsText,
+            choices == null ? usual.choices() : choices);
+      }
+    }
+
     int count() {
       return templates == null ? 1 : templates;
     }

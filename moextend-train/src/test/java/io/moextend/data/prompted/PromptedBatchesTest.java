@@ -246,9 +246,8 @@ class PromptedBatchesTest {
             500_000L,
             List.of(
                 new TaskList.Entry(
-                    "tiny/copy", 2, 37L, null, null, null, List.of("tiny_copy_*"), null)));
-    var files = new ExampleFiles(ExampleFields.SEQIO, "train", Golden.path("prompted"));
-    try (Mixture mixture = Mixture.open(list, files);
+                    "tiny/copy", 2, 37L, null, null, null, List.of("tiny_copy_*"), null, null)));
+    try (Mixture mixture = Mixture.open(list, Golden.path("prompted"));
         PromptedBatches batches = batches(mixture, Kind.PACKED, Share.alone(4), 1)) {
       assertThat(mixture.parts()).extracting(Mixture.Part::rate).containsExactly(37.0, 37.0);
       PromptedBatch batch = batches.next();

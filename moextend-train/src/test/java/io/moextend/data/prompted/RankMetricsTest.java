@@ -4,17 +4,23 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import io.moextend.Golden;
 import io.moextend.data.DataException;
 import io.moextend.data.prompted.MedianAverage.Prompt;
 import io.moextend.data.prompted.RankedExample.Scored;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.assertj.core.data.Offset;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /**
  * Figures of scikit-learn 1.9.1: accuracy_score and fbeta_score (macro) on indicators, f1_score,
@@ -91,28 +97,31 @@ class RankMetricsTest {
     assertThat(examples(THREE, THREE_LABELS).get(3).prediction()).isZero();
   }
 
-  /** The scores and figures of golden/mov, from the original metric. */
   @ParameterizedTest
-  @CsvSource({
-    "-10.7922 -15.7494 -25.3383 -22.1793 -18.6818 -20.7163 -16.1972 -35.6417 -11.1411,"
-        + "66.66666666666667,55.55555555555555",
-    "-11.4367 -16.6612 -26.7138 -20.8421 -19.3655 -18.0398 -16.7247 -34.4631 -11.8066,"
-        + "33.333333333333336,22.22222222222222",
-    "-12.3652 -15.1496 -24.4147 -19.8311 -20.4180 -21.2038 -14.4631 -30.9150 -11.8430,"
-        + "33.333333333333336,16.666666666666664",
-  })
-  void theOriginalsFiguresAreFound(String said, double accuracy, double f1) {
-    String[] scores = said.split(" ");
-    int[] labels = {0, 1, 0};
+  @ValueSource(
+      strings = {"t5_base", "ia3", "lora", "mov", "molora", "molora_init", "mov_init", "mov_top2"})
+  void theOriginalsFiguresAreFound(String name) throws IOException {
+    JsonNode meta =
+        new ObjectMapper()
+            .readTree(Files.readString(Golden.path("mov/" + name + "/meta.json")))
+            .get("score");
+    int[] labels = {0, 1, 0}; // score.is_correct of every case
     var rows = new ArrayList<Scored>();
     for (int i = 0; i < 9; i++) {
-      rows.add(new Scored(i / 3, i % 3, i % 3 == labels[i / 3], 1, Double.parseDouble(scores[i])));
+      double score = meta.get("scores").get(i / 3).get(i % 3).asDouble();
+      rows.add(new Scored(i / 3, i % 3, i % 3 == labels[i / 3], 1, score));
     }
     List<RankedExample> examples = RankedExample.group(rows);
+    for (int i = 0; i < 3; i++) {
+      assertThat(examples.get(i).prediction()).isEqualTo(meta.get("predictions").get(i).asInt());
+    }
     assertThat(RankMetrics.of(examples, null).values()).containsOnlyKeys("accuracy");
-    assertThat(RankMetrics.of(examples, null).accuracy()).isCloseTo(accuracy, CLOSE);
-    assertThat(RankMetrics.of(examples, 3).accuracy()).isCloseTo(accuracy, CLOSE);
-    assertThat(RankMetrics.of(examples, 3).values().get("mean_3class_f1")).isCloseTo(f1, CLOSE);
+    assertThat(RankMetrics.of(examples, null).accuracy())
+        .isCloseTo(meta.get("metrics_num_classes_none").get("accuracy").asDouble(), CLOSE);
+    RankMetrics fixed = RankMetrics.of(examples, 3);
+    JsonNode wanted = meta.get("metrics_num_classes_3");
+    assertThat(fixed.values()).containsOnlyKeys("accuracy", "mean_3class_f1");
+    fixed.values().forEach((k, v) -> assertThat(v).isCloseTo(wanted.get(k).asDouble(), CLOSE));
   }
 
   @Test
@@ -149,6 +158,18 @@ class RankMetricsTest {
         .hasMessage("example 4 has 1 choices where the task has 2 classes");
     assertThatThrownBy(() -> RankedExample.group(List.of(new Scored(4, 0, true, 1, Double.NaN))))
         .hasMessageContaining("is no number");
+  }
+
+  @Test
+  void filesOfOneGroupArePromptsOfOneDataset() {
+    var prompts = new ArrayList<Prompt>();
+    for (double accuracy : new double[] {10, 90, 80}) {
+      var entry =
+          new TaskList.Entry(
+              "p" + accuracy, null, null, null, 2, "topic", null, List.of("f"), null);
+      prompts.add(Prompt.of(new TaskList.Task(entry.name(), entry, List.of(), 1), accuracy));
+    }
+    assertThat(MedianAverage.of(prompts).datasets()).containsExactly(Map.entry("topic", 80.0));
   }
 
   @Test

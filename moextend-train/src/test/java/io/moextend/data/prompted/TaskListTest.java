@@ -61,7 +61,8 @@ class TaskListTest {
   })
   void aTemplateIsDrawnByItsDatasetsSizeUpToAShareOfTheCap(
       String name, int templates, long examples, double rate) {
-    var entry = new TaskList.Entry(name, templates, examples, null, null, null, List.of("x"), null);
+    var entry =
+        new TaskList.Entry(name, templates, examples, null, null, null, List.of("x"), null, null);
     assertThat(new TaskList.Task(name, entry, List.of(), 1).rate(500_000L, 7)).isEqualTo(rate);
   }
 
@@ -86,6 +87,20 @@ class TaskListTest {
     assertThat(tasks.get(2).rate(list.cap(), 1)).isEqualTo(2.5);
     assertThat(tasks.get(3).paths()).containsExactly(cache.resolve("texts.jsonl"));
     assertThat(tasks.get(3).rate(list.cap(), 21)).as("7 examples under 3 templates").isEqualTo(21);
+  }
+
+  @Test
+  void aTaskMayNameItsFieldsAndItsFilesFollowEachOther() throws IOException {
+    Files.writeString(folder.resolve("a.jsonl"), "{\"prompt\": \"p\", \"targets\": \"a\"}");
+    Files.writeString(folder.resolve("b.jsonl"), "{\"prompt\": \"q\", \"targets\": \"b\"}\n");
+    TaskList list =
+        list("cap: 9\ntasks: [{name: a, files: [a.jsonl, b.jsonl], fields: {inputs: prompt}}]");
+    try (Mixture mixture = Mixture.open(list, folder)) {
+      Mixture.Part part = mixture.parts().getFirst();
+      assertThat(part.rate()).as("counted").isEqualTo(2);
+      assertThat(part.examples().read(1).inputs().text()).isEqualTo("q");
+      assertThat(part.examples().read(1).where()).endsWith("b.jsonl: example 1");
+    }
   }
 
   @Test
