@@ -15,7 +15,7 @@ final class RecordBytes implements AutoCloseable {
   private static final int KEPT = 16;
   private static final int HEAD = Long.BYTES + Integer.BYTES;
   private static final int TAIL = Integer.BYTES;
-  private static final int LONGEST_BYTES = 64 << 20;
+  private static final int LONGEST_BYTES = 16 << 20;
   private static final int MASK = 0xa282ead8;
 
   private final FileBytes bytes;
