@@ -114,11 +114,11 @@ public record T5Loss(Normalizer normalizer, double zLoss, double smoothing) {
 
   /**
    * @param decoder {@link T5.Output#decoder}
-   * @param denominator of the whole step, or of this batch alone: {@link Targets#denominator}; not
-   *     looked at where the normaliser is {@link Normalizer#NONE}
+   * @param denominator of the whole step, or of this batch alone: {@link Targets#denominator}; 0
+   *     divides by 1
    */
   public Terms of(Tape tape, T5 model, Tensor decoder, Targets targets, double denominator) {
-    double by = normalizer == Normalizer.NONE || targets.count == 0 ? 1 : denominator;
+    double by = denominator == 0 || targets.count == 0 ? 1 : denominator;
     var weighting = new Weighting(targets.weights, zLoss, smoothing, by);
     return tape.scope(
         s -> {

@@ -6,8 +6,10 @@ import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.comm.device.Conversation;
+import io.moextend.config.ConfigException;
 import io.moextend.model.Decoder;
 import io.moextend.model.ParameterChoice;
+import io.moextend.model.T5;
 import io.moextend.optim.UpdateRule;
 import io.moextend.shard.LayerShards;
 import io.moextend.shard.Optimizer;
@@ -51,7 +53,12 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
    * layer is a bucket of its own.
    */
   static ParameterLayout layout(Decoder model, DistributedSection how, int world) {
-    List<List<Parameter>> units = ParameterLayout.trained(model.units());
+    return layout(model.units(), how, world);
+  }
+
+  private static ParameterLayout layout(
+      List<List<Parameter>> all, DistributedSection how, int world) {
+    List<List<Parameter>> units = ParameterLayout.trained(all);
     long bucketBytes =
         world == 1
             ? Long.MAX_VALUE
@@ -100,6 +107,38 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
             settings,
             layers == null ? WeightPieces.NONE : layers),
         layers);
+  }
+
+  /**
+   * As above, of an encoder-decoder, whose layers are whole on every rank.
+   *
+   * @throws ConfigException at stage 3
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed with this
+  static RankOptimizer of(
+      Backend backend, Conversation conversation, T5 model, Update update, DistributedSection how) {
+    if (ZeroStage.of(how.zeroStage()) == ZeroStage.WEIGHTS && conversation.world() > 1) {
+      throw new ConfigException(
+          "distributed.zero_stage", 3, "an encoder-decoder's layers stay whole; use 0, 1 or 2");
+    }
+    ParameterLayout layout = layout(model.units(), how, conversation.world());
+    if (conversation.world() == 1) {
+      return new RankOptimizer(
+          new ReplicatedOptimizer(
+              backend, layout, update.rule(), update.untouched(), update.rates()),
+          null);
+    }
+    var settings =
+        new ShardedOptimizer.Settings(
+            ZeroStage.of(how.zeroStage()),
+            update.untouched(),
+            payload(how, layout),
+            update.rates());
+    return new RankOptimizer(
+        new ShardedOptimizer(
+            backend, conversation, layout, update.rule(), settings, WeightPieces.NONE),
+        null);
   }
 
   private static DType payload(DistributedSection how, ParameterLayout layout) {

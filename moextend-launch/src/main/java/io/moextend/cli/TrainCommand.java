@@ -1,14 +1,19 @@
 package io.moextend.cli;
 
+import io.moextend.config.ConfigException;
 import io.moextend.launch.ExitCodes;
 import io.moextend.stage.Stage;
+import io.moextend.train.AdaptConfig;
 import io.moextend.train.Progress;
+import io.moextend.train.RunConfig;
 import io.moextend.train.TrainConfig;
 import io.moextend.train.Trainer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Supplier;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -24,19 +29,20 @@ import sun.misc.Signal;
     description = {
       "Trains one stage: alignment (the projector), extension (the routers), finetune (new experts, their gates and calibrations,",
       "and the projector); pretrain (the projector) and sft (everything but the vision tower), as MoIIE calls its two; pretrain-text",
-      "and full train everything but the vision tower. training.train and training.freeze change what trains by role or name.",
+      "and full train everything but the vision tower; adapt trains adapters (--method) of an encoder-decoder or of a decoder. training.train and training.freeze change what trains by role or name.",
       "Writes OUT/model, metrics.jsonl, report.html, frozen.json and checkpoints; a run that was cut off goes on with",
       "checkpoints.resume_from_checkpoint=auto."
     },
     footer = {
       "",
-      "Example:  moextend train --stage alignment --config configs/moextend/alignment.yaml --set training.max_steps=100"
+      "Example:  moextend train --stage alignment --config configs/moextend/alignment.yaml --set training.max_steps=100",
+      "          moextend train --stage adapt --method molora --config configs/mov/molora.yaml"
     })
 final class TrainCommand implements Callable<Integer> {
   @Option(
       names = "--stage",
       required = true,
-      paramLabel = "alignment|extension|finetune|pretrain|sft|pretrain-text|full",
+      paramLabel = "alignment|extension|finetune|pretrain|sft|adapt|pretrain-text|full",
       description = "What trains.")
   private String stage = "";
 
@@ -54,6 +60,13 @@ final class TrainCommand implements Callable<Integer> {
           "Changes a field, as --set optimizer.learning_rate=1e-4; may be given several times.")
   private List<String> overrides = List.of();
 
+  @Option(
+      names = "--method",
+      paramLabel = "ia3|lora|mov|molora|full",
+      description =
+          "Of stage adapt: what is added to the model, or full to train the model itself; as --set adapter.method=...")
+  private @Nullable String method;
+
   @Option(names = "--quiet", description = "No progress.")
   private boolean quiet;
 
@@ -63,8 +76,12 @@ final class TrainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    Stage what = Stage.named(stage);
+    List<String> changes = changes(what);
+    boolean adapts = what == Stage.ADAPT && AdaptConfig.isMeant(config, changes);
+    RunConfig how = adapts ? AdaptConfig.read(config, changes) : TrainConfig.read(config, changes);
     if (launch.asked(System.getenv())) {
-      Path logs = TrainConfig.read(config, overrides).checkpoints().outputDir().resolve("logs");
+      Path logs = how.checkpoints().outputDir().resolve("logs");
       return OwnRanks.start(spec, launch, logs, System.out);
     }
     Progress.Display display =
@@ -73,8 +90,6 @@ final class TrainCommand implements Callable<Integer> {
             : System.console() != null && System.console().isTerminal()
                 ? Progress.Display.TERMINAL
                 : Progress.Display.LINES;
-    Stage what = Stage.named(stage);
-    TrainConfig how = TrainConfig.read(config, overrides);
     var asked = new AtomicBoolean();
     Signal.handle(new Signal("TERM"), signal -> asked.set(true));
     if (LaunchOptionsMixin.isRank(System.getenv())) {
@@ -82,16 +97,31 @@ final class TrainCommand implements Callable<Integer> {
       Signal.handle(new Signal("INT"), signal -> {});
     }
     try (RankGroup group = OwnRanks.join(how.distributed().transport(), asked::get)) {
-      return switch (run(new TrainingRun(what, how, group, System.out, display), group)) {
+      Supplier<Trainer.Ending> run =
+          switch (how) {
+            case AdaptConfig adapt -> new AdaptRun(adapt, group, System.out, display)::run;
+            case TrainConfig train -> new TrainingRun(what, train, group, System.out, display)::run;
+          };
+      return switch (run(run, group)) {
         case DONE -> 0;
         case STOPPED -> ExitCodes.LEFT;
       };
     }
   }
 
-  private static Trainer.Ending run(TrainingRun run, RankGroup group) {
+  private List<String> changes(Stage what) {
+    if (method == null) {
+      return overrides;
+    }
+    if (what != Stage.ADAPT) {
+      throw new ConfigException("--method", method, "is for --stage adapt");
+    }
+    return Stream.concat(overrides.stream(), Stream.of("adapter.method=" + method)).toList();
+  }
+
+  private static Trainer.Ending run(Supplier<Trainer.Ending> run, RankGroup group) {
     try {
-      Trainer.Ending ending = run.run();
+      Trainer.Ending ending = run.get();
       group.finished();
       return ending;
     } catch (RuntimeException e) {

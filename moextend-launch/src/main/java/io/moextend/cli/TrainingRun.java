@@ -40,7 +40,7 @@ import java.util.Set;
  */
 final class TrainingRun {
   /** What a network's file system may need to show another host's new file. */
-  private static final Duration TO_SEE_A_FILE = Duration.ofSeconds(10);
+  static final Duration TO_SEE_A_FILE = Duration.ofSeconds(10);
 
   private final FreezePlan freezePlan;
   private final TrainConfig config;

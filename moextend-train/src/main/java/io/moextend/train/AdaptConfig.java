@@ -1,6 +1,8 @@
 package io.moextend.train;
 
 import io.moextend.config.ConfigException;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.T5Config;
 import io.moextend.train.AdapterSection.Method;
 import java.nio.file.Path;
 import java.util.List;
@@ -85,6 +87,16 @@ public record AdaptConfig(
    */
   public static AdaptConfig read(Path file, List<String> overrides) {
     return YAML.read(file, overrides);
+  }
+
+  /**
+   * Whether a configuration is one of these: its base is an encoder-decoder.
+   *
+   * @throws ConfigException where the file names no base, or that cannot be read
+   */
+  public static boolean isMeant(Path file, List<String> overrides) {
+    String base = YAML.text(file, overrides, "model", "base");
+    return HuggingFaceConfig.read(Path.of(base)).model() instanceof T5Config;
   }
 
   /**

@@ -2,6 +2,7 @@ package io.moextend.train;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.TextNode;
 import io.moextend.config.ConfigException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -41,6 +42,30 @@ record ConfigYaml<T extends Record>(Class<T> type, String defaults) {
       tree = tree.set(override);
     }
     return StrictRecords.read(tree, type);
+  }
+
+  /**
+   * One text, whatever the rest of the file is: to find out what kind of configuration it is.
+   *
+   * @param overrides as in {@link #read}; only one of this field counts
+   */
+  String text(Path file, List<String> overrides, String section, String field) {
+    try {
+      YamlTree tree = YamlTree.parse(file.toString(), Files.readString(file));
+      JsonNode value = tree.root().path(section).path(field);
+      String path = section + "." + field;
+      for (String override : overrides) {
+        if (override.strip().startsWith(path + "=")) {
+          value = TextNode.valueOf(override.substring(override.indexOf('=') + 1).strip());
+        }
+      }
+      if (!value.isTextual() || value.asText().isBlank()) {
+        throw new ConfigException("%s: %s has no value, and needs one".formatted(file, path));
+      }
+      return value.asText();
+    } catch (IOException e) {
+      throw new ConfigException("cannot read the configuration " + file + ": " + e, e);
+    }
   }
 
   private YamlTree defaultTree() {

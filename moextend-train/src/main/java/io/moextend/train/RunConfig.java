@@ -3,7 +3,7 @@ package io.moextend.train;
 import java.util.SequencedMap;
 
 /** What every run is told, whatever it trains. */
-public interface RunConfig {
+public sealed interface RunConfig permits TrainConfig, AdaptConfig {
   CheckpointSection checkpoints();
 
   OptimizerSection optimizer();

@@ -18,6 +18,7 @@ import org.jspecify.annotations.Nullable;
  * @param inputSegments [rows, inputLength], from 1, 0 at padding; null where rows hold one example
  * @param targetSegments [rows, targetLength], likewise
  * @param examples how errors and logs name them, row by row
+ * @param together what all ranks' rows of this micro-batch hold
  */
 @SuppressWarnings("ArrayRecordComponent") // compared nowhere; handed over, not shared
 public record PromptedBatch(
@@ -29,7 +30,22 @@ public record PromptedBatch(
     int[] decoderInputs,
     int @Nullable [] inputSegments,
     int @Nullable [] targetSegments,
-    List<String> examples) {
+    List<String> examples,
+    Together together) {
+  /**
+   * The same on every rank, so that each can divide its losses by what all have.
+   *
+   * @param realTargets that are no padding
+   * @param targets with padding, every row at its full length
+   */
+  public record Together(long examples, long realTargets, long targets) {
+    static Together of(List<List<TokenPair>> rows, RowLayout layout) {
+      long examples = rows.stream().mapToLong(List::size).sum();
+      long real =
+          rows.stream().flatMap(List::stream).mapToLong(pair -> pair.targets().length).sum();
+      return new Together(examples, real, (long) rows.size() * layout.targetLength());
+    }
+  }
 
   public PromptedBatch {
     examples = List.copyOf(examples);
@@ -56,6 +72,15 @@ public record PromptedBatch(
    * @param rows the examples of each; those of one row fit the layout
    */
   public static PromptedBatch of(List<List<TokenPair>> rows, RowLayout layout) {
+    return of(rows, layout, Together.of(rows, layout));
+  }
+
+  /**
+   * As above, of one rank.
+   *
+   * @param together of all ranks' rows
+   */
+  static PromptedBatch of(List<List<TokenPair>> rows, RowLayout layout, Together together) {
     boolean packed = layout.kind() == RowLayout.Kind.PACKED;
     int in = layout.inputLength();
     int out = layout.targetLength();
@@ -86,7 +111,8 @@ public record PromptedBatch(
         shifted(targets, out, packed ? targetSegments : null),
         packed ? inputSegments : null,
         packed ? targetSegments : null,
-        rows.stream().flatMap(List::stream).map(TokenPair::where).toList());
+        rows.stream().flatMap(List::stream).map(TokenPair::where).toList(),
+        together);
   }
 
   private static int put(int[] ids, int[] into, int[] segments, int at, int segment) {

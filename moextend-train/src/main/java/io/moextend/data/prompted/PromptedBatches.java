@@ -93,7 +93,7 @@ public final class PromptedBatches implements AutoCloseable {
    * @throws DataException that a maker met; after it the source has to be sought again
    */
   public PromptedBatch next() {
-    var rows = new ArrayList<List<TokenPair>>(share.rows());
+    var all = new ArrayList<List<TokenPair>>(share.together());
     int own = share.rank() * share.rows();
     Position here = at;
     for (int i = 0; i < share.together(); i++) {
@@ -103,13 +103,12 @@ public final class PromptedBatches implements AutoCloseable {
         here = new Position(here.block() + 1, 0);
         block = first();
       }
-      if (i >= own && i < own + share.rows()) {
-        rows.add(block.rows().get(here.row()));
-      }
+      all.add(block.rows().get(here.row()));
       here = new Position(here.block(), here.row() + 1);
     }
     at = here;
-    return PromptedBatch.of(rows, layout);
+    return PromptedBatch.of(
+        all.subList(own, own + share.rows()), layout, PromptedBatch.Together.of(all, layout));
   }
 
   /** The first block that was not dropped. */

@@ -154,7 +154,18 @@ class PromptedBatchTest {
   @Test
   void aBatchWhoseArraysDoNotFitIsRefused() {
     assertThatThrownBy(
-            () -> new PromptedBatch(1, 2, 2, some(1, 2), some(1), some(0), null, null, List.of()))
+            () ->
+                new PromptedBatch(
+                    1,
+                    2,
+                    2,
+                    some(1, 2),
+                    some(1),
+                    some(0),
+                    null,
+                    null,
+                    List.of(),
+                    new PromptedBatch.Together(1, 1, 1)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("[1, 2] and [1, 2] with 2 inputs, 1 targets");
   }

@@ -1,0 +1,88 @@
+package io.moextend.cli;
+
+import io.moextend.adapter.AdapterConfig;
+import io.moextend.adapter.AdapterFolder;
+import io.moextend.adapter.PeftFolder;
+import io.moextend.array.Arena;
+import io.moextend.array.DType;
+import io.moextend.autograd.Parameter;
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.TensorData;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.model.OpenT5;
+import io.moextend.stage.Stage;
+import io.moextend.train.AdaptConfig;
+import io.moextend.train.AdaptModel;
+import io.moextend.train.FrozenTensors;
+import io.moextend.train.WholeModel;
+import java.io.PrintStream;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What a run that adapted a model leaves in its folder: the adapters alone, in PEFT's files where
+ * PEFT has such, or the whole model where that trained; and report.html.
+ *
+ * @param group not owned
+ */
+record FinishedAdapt(AdaptConfig config, RankGroup group, PrintStream out) {
+  /**
+   * Of one rank, which holds every weight.
+   *
+   * @param adapters null where the model itself trained
+   */
+  void write(
+      Backend backend,
+      HuggingFaceConfig published,
+      OpenT5 model,
+      @Nullable AdapterConfig adapters,
+      List<Parameter> trained,
+      FrozenTensors frozen) {
+    Path output = config.checkpoints().outputDir();
+    Path folder = FinishedRun.model(output);
+    if (adapters == null) {
+      new WholeModel(backend, model.source(), published, trained)
+          .write(AdaptModel.companions(config.model()), folder);
+      try (WeightSource written = CheckpointFolder.open(folder)) {
+        frozen.requireUnmoved(written);
+      }
+    } else {
+      frozen.requireUnmoved(model.source());
+      write(folder, adapters, tensors(backend, trained));
+    }
+    var settings = new LinkedHashMap<String, String>();
+    settings.put("stage", Stage.ADAPT.word());
+    settings.put("method", config.adapter().method().word());
+    settings.put("base", config.model().base().toString());
+    settings.put("learning rate", String.valueOf(config.optimizer().learningRate()));
+    settings.put("dtype", config.training().dtype().toString());
+    new RunReport(config, group)
+        .write(Stage.ADAPT.word() + " " + config.adapter().method().word(), settings);
+    out.printf("model: %s%nreport: %s%n", folder, output.resolve("report.html"));
+  }
+
+  private void write(Path folder, AdapterConfig adapters, List<TensorData> tensors) {
+    if (adapters.method().isRouted()) {
+      AdapterFolder.write(folder, adapters, tensors);
+    } else {
+      PeftFolder.write(folder, adapters, config.model().base().toString(), tensors);
+    }
+  }
+
+  /** As the model has them, in f32: no reader has to know what was computed in. */
+  private static List<TensorData> tensors(Backend backend, List<Parameter> trained) {
+    var tensors = new ArrayList<TensorData>();
+    try (Arena arena = backend.arena("adapters to be written")) {
+      for (Parameter p : trained) {
+        float[] values = backend.toFloats(arena, p.data());
+        tensors.add(TensorData.of(p.name(), DType.F32, p.shape(), values));
+      }
+    }
+    return tensors;
+  }
+}
