@@ -1,0 +1,165 @@
+package io.moextend.eval;
+
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.adapter.AdapterConfig;
+import io.moextend.adapter.AdapterFolder;
+import io.moextend.adapter.PeftFolder;
+import io.moextend.array.DType;
+import io.moextend.backend.Backend;
+import io.moextend.checkpoint.CheckpointException;
+import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.T5Config;
+import io.moextend.model.OpenAdapters;
+import io.moextend.model.OpenT5;
+import io.moextend.model.ParameterChoice;
+import io.moextend.model.T5;
+import io.moextend.nn.Sites;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A frozen T5, alone or with adapters that were trained for it, to be run and not to be trained.
+ */
+public final class AdaptedT5 implements AutoCloseable {
+  private final OpenT5 base;
+  private final @Nullable OpenAdapters adapters;
+
+  private AdaptedT5(OpenT5 base, @Nullable OpenAdapters adapters) {
+    this.base = base;
+    this.adapters = adapters;
+  }
+
+  /**
+   * Adapters as a file has them.
+   *
+   * @param tensors as a model's parameters have them; closed by who opens a model with them
+   */
+  public record Trained(AdapterConfig config, WeightSource tensors) {
+    /**
+     * Opens a folder of ours (adapter.json) or of PEFT's (adapter_config.json).
+     *
+     * @param config of the model they were trained for
+     * @throws CheckpointException where it is neither, or cannot be read
+     */
+    @SuppressWarnings("MustBeClosedChecker") // closed by who opens a model with them
+    public static Trained open(Path folder, T5Config config) {
+      if (AdapterFolder.isIn(folder)) {
+        return new Trained(AdapterFolder.config(folder), AdapterFolder.open(folder));
+      }
+      if (PeftFolder.isIn(folder)) {
+        PeftFolder.Read read = PeftFolder.open(folder, module -> config.heads());
+        return new Trained(read.config(), read.weights());
+      }
+      throw new CheckpointException(
+          "%s: has neither %s nor %s; name the folder of a trained adapter"
+              .formatted(folder, AdapterFolder.CONFIG, PeftFolder.CONFIG));
+    }
+  }
+
+  /**
+   * @param model a Hugging Face folder
+   * @param adapter a folder that {@link Trained#open} knows; null for the base alone
+   * @throws CheckpointException where either cannot be read, the model lacks a tensor, or the
+   *     adapters are another model's
+   * @throws io.moextend.config.ConfigException where the model is no T5
+   */
+  @MustBeClosed
+  public static AdaptedT5 open(Path model, @Nullable Path adapter, Backend backend, DType dtype) {
+    T5Config config = HuggingFaceConfig.read(model).t5();
+    return open(CheckpointFolder.open(model), config, adapter, backend, dtype);
+  }
+
+  /**
+   * As above.
+   *
+   * @param weights of the model; closed with the result, and where opening fails
+   */
+  @MustBeClosed
+  public static AdaptedT5 open(
+      WeightSource weights, T5Config config, @Nullable Path adapter, Backend backend, DType dtype) {
+    Trained trained;
+    try {
+      trained = adapter == null ? null : Trained.open(adapter, config);
+    } catch (RuntimeException e) {
+      weights.close();
+      throw e;
+    }
+    return of(weights, config, trained, backend, dtype);
+  }
+
+  /**
+   * As above, with adapters that are open already.
+   *
+   * @param trained closed with the result, and where opening fails; null for the base alone
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed with the result, or below on failure
+  public static AdaptedT5 of(
+      WeightSource weights,
+      T5Config config,
+      @Nullable Trained trained,
+      Backend backend,
+      DType dtype) {
+    OpenAdapters adapters = adapters(weights, trained, backend, dtype);
+    OpenT5 base = null;
+    try {
+      Sites sites = adapters == null ? Sites.NONE : adapters;
+      base = OpenT5.of(weights, config, backend, dtype, ParameterChoice.NONE, sites);
+      if (adapters != null) {
+        adapters.requireAllUsed();
+      }
+      return new AdaptedT5(base, adapters);
+    } catch (RuntimeException e) {
+      close(base, adapters);
+      throw e;
+    }
+  }
+
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed with the result
+  private static @Nullable OpenAdapters adapters(
+      WeightSource weights, @Nullable Trained trained, Backend backend, DType dtype) {
+    if (trained == null) {
+      return null;
+    }
+    try {
+      return OpenAdapters.of(
+          trained.config(), trained.tensors(), backend, dtype, ParameterChoice.NONE, 0);
+    } catch (RuntimeException e) {
+      trained.tensors().close();
+      weights.close();
+      throw e;
+    }
+  }
+
+  public T5 model() {
+    return base.model();
+  }
+
+  /** What the base's weights are read from. */
+  public WeightSource weights() {
+    return base.source();
+  }
+
+  /** Null where the base runs alone. */
+  public @Nullable OpenAdapters adapters() {
+    return adapters;
+  }
+
+  @Override
+  public void close() {
+    close(base, adapters);
+  }
+
+  /** The model first: it still holds what the adapters' memory has. */
+  private static void close(@Nullable OpenT5 base, @Nullable OpenAdapters adapters) {
+    if (base != null) {
+      base.close();
+    }
+    if (adapters != null) {
+      adapters.close();
+    }
+  }
+}
