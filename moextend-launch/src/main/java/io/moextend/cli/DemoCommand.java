@@ -23,7 +23,8 @@ import picocli.CommandLine.Option;
     footer = {
       "",
       "Examples:  moextend demo --output runs/demo",
-      "           moextend demo --system moiie --output runs/moiie"
+      "           moextend demo --system moiie --output runs/moiie",
+      "           moextend demo --system mov --output runs/mov"
     })
 final class DemoCommand implements Callable<Integer> {
   @Option(
@@ -57,7 +58,8 @@ final class DemoCommand implements Callable<Integer> {
   /** What is shown. */
   enum ShownSystem {
     MOEXTEND,
-    MOIIE;
+    MOIIE,
+    MOV;
 
     @Override
     public String toString() {
@@ -69,7 +71,7 @@ final class DemoCommand implements Callable<Integer> {
       names = "--system",
       defaultValue = "moextend",
       description =
-          "moextend, or moiie: a dense model and the vanilla, modality and MoIIE mixtures grown from it, with equal budgets (default: ${DEFAULT-VALUE}).")
+          "moextend, or moiie: a dense model and the vanilla, modality and MoIIE mixtures grown from it, with equal budgets; or mov: a small T5, tuned by (IA)3, LoRA, mixtures of both and as a whole (default: ${DEFAULT-VALUE}).")
   private ShownSystem system = ShownSystem.MOEXTEND;
 
   @Override
@@ -79,6 +81,7 @@ final class DemoCommand implements Callable<Integer> {
     switch (system) {
       case MOEXTEND -> moExtend(settings);
       case MOIIE -> moiie(settings);
+      case MOV -> mov(settings);
     }
     return 0;
   }
@@ -97,6 +100,26 @@ final class DemoCommand implements Callable<Integer> {
           100 * rival.marks().textAccuracy(),
           rival.parameters().all(),
           rival.parameters().activated());
+    }
+    closing(results.stages(), results.seconds(), demo.report());
+  }
+
+  private void mov(DemoSettings settings) {
+    MovDemoPlan plan = quick ? MovDemoPlan.quick() : MovDemoPlan.usual();
+    var demo = new MovDemo(settings, plan, System.out);
+    MovDemoResults results = demo.run();
+    System.out.printf(
+        Locale.ROOT,
+        "%nbefore  %.1f %% of questions in new words%n",
+        100 * results.before().averages().average());
+    for (MovDemoResults.Pupil pupil : results.pupils()) {
+      System.out.printf(
+          Locale.ROOT,
+          "%-7s %.1f %%, %,d numbers trained (%.3f %% of the model's)%n",
+          pupil.method().word(),
+          100 * pupil.accuracy(),
+          pupil.trained(),
+          100 * pupil.share());
     }
     closing(results.stages(), results.seconds(), demo.report());
   }

@@ -6,7 +6,7 @@ import io.moextend.config.ConfigException;
 import io.moextend.launch.LaunchOptions;
 import io.moextend.launch.Launcher;
 import io.moextend.stage.Stage;
-import io.moextend.train.TrainConfig;
+import io.moextend.train.RunConfig;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
@@ -31,7 +31,7 @@ record StageRanks(Path folder, int ranks, PrintStream out) {
    * @param name of the stage in this run
    * @throws StageFailedException where the stage did not come to its end
    */
-  void train(String name, Stage stage, TrainConfig config) {
+  void train(String name, Stage stage, RunConfig config) {
     Path file = folder.resolve(name + ".yaml");
     try {
       Files.writeString(file, config.yaml());
