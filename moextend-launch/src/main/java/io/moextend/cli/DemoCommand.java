@@ -111,7 +111,7 @@ final class DemoCommand implements Callable<Integer> {
     System.out.printf(
         Locale.ROOT,
         "%nbefore  %.1f %% of questions in new words%n",
-        100 * results.before().averages().average());
+        results.before().averages().average());
     for (MovDemoResults.Pupil pupil : results.pupils()) {
       System.out.printf(
           Locale.ROOT,

@@ -114,7 +114,7 @@ final class MovDemo {
       DemoDiary diary, MovDemoSchool school, String name, Path base, @Nullable Path adapter) {
     RankExamination.Result marks =
         diary.part("asking: " + name, () -> school.examine(base, adapter));
-    diary.note("%s: %.1f %% of questions in new words", name, 100 * marks.averages().average());
+    diary.note("%s: %.1f %% of questions in new words", name, marks.averages().average());
     return marks;
   }
 

@@ -24,8 +24,8 @@ record MovDemoPlan(
     PromptedWorld.Sizes sizes,
     DemoPlan.Steps pretrain,
     SequencedMap<Method, DemoPlan.Steps> steps) {
-  static final int EXPERTS = 10;
-  static final int RANK = 4;
+  static final int EXPERTS = 5;
+  static final int RANK = 2;
   static final int LENGTH = 48;
   static final int TARGET = 4;
 

@@ -109,7 +109,7 @@ record MovDemoReport(DemoSettings settings, MovDemoPlan plan, MovDemoResults res
 
   private static List<String> row(String name, RankExamination.Result marks) {
     var row = new ArrayList<>(List.of(name));
-    marks.tasks().forEach(task -> row.add(Numbers.fixed(100 * task.metrics().accuracy(), 1)));
+    marks.tasks().forEach(task -> row.add(Numbers.fixed(task.metrics().accuracy(), 1)));
     return row;
   }
 
@@ -147,6 +147,6 @@ record MovDemoReport(DemoSettings settings, MovDemoPlan plan, MovDemoResults res
 
   private static String percent(RankExamination.Result marks) {
     MedianAverage averages = marks.averages();
-    return Numbers.fixed(100 * averages.average(), 1) + " %";
+    return Numbers.fixed(averages.average(), 1) + " %";
   }
 }

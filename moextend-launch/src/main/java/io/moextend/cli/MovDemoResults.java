@@ -33,8 +33,9 @@ record MovDemoResults(
    */
   record Pupil(
       Method method, Trained run, RankExamination.Result marks, long trained, double share) {
+    /** Share of right answers, 0 to 1. */
     double accuracy() {
-      return marks.averages().average();
+      return marks.averages().average() / 100;
     }
   }
 
