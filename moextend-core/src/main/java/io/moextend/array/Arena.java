@@ -25,6 +25,7 @@ public final class Arena implements AutoCloseable {
   public Arena(String name, Memory memory) {
     this.name = name;
     this.memory = memory;
+    memory.opened(this);
   }
 
   public String name() {
@@ -121,5 +122,6 @@ public final class Arena implements AutoCloseable {
     liveBytes = 0;
     closed = true;
     left.forEach(memory::free);
+    memory.closed(this);
   }
 }

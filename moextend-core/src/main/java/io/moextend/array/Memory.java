@@ -16,6 +16,12 @@ public interface Memory {
 
   void resetPeak();
 
+  /** Told by an arena that takes from here, so that who holds most can be named. */
+  default void opened(Arena arena) {}
+
+  /** Told by an arena when it gave all back. */
+  default void closed(Arena arena) {}
+
   /** Bytes used here that all processes of the host have once; not among {@link #liveBytes}. */
   default long sharedBytes() {
     return 0;

@@ -2,6 +2,7 @@ package io.moextend.backend;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import java.nio.file.Path;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,6 +21,16 @@ public interface BackendProvider {
    */
   String missing();
 
+  /** As {@link #missing()}, looking where {@code options} say as well. */
+  default String missing(Options options) {
+    return missing();
+  }
+
+  /** Which native libraries were found where, a line each; what is not there with the mend. */
+  default List<String> findings(Options options) {
+    return List.of();
+  }
+
   /**
    * @throws BackendException where it cannot be opened after all
    */
@@ -32,10 +43,15 @@ public interface BackendProvider {
    * @param share folder of a {@link HostShare}, in which the ranks of one host have frozen weights
    *     once; null = in memory of each process' own. A backend that reads frozen weights where the
    *     checkpoint is mapped has no use for it
+   * @param search where a device's libraries may lie
    */
-  record Options(int threads, int device, @Nullable Path share) {
+  record Options(int threads, int device, @Nullable Path share, LibrarySearch search) {
     public Options(int threads, int device) {
       this(threads, device, null);
+    }
+
+    public Options(int threads, int device, @Nullable Path share) {
+      this(threads, device, share, LibrarySearch.NONE);
     }
 
     public Options {

@@ -24,7 +24,7 @@ public final class Backends {
    */
   @MustBeClosed
   public static Backend open(String name, BackendProvider.Options options) {
-    return find(name).open(options);
+    return find(name, options).open(options);
   }
 
   /** As {@link #open(String, BackendProvider.Options)}, for products in {@code dtype}. */
@@ -40,13 +40,14 @@ public final class Backends {
     throw new BackendException("dtype %s cannot be had: %s".formatted(dtype, computes));
   }
 
-  private static BackendProvider find(String name) {
+  private static BackendProvider find(String name, BackendProvider.Options options) {
     List<BackendProvider> known = known();
     if (name.equals("auto")) {
       return known.stream()
-          .filter(p -> p.missing().isEmpty())
+          .filter(p -> p.missing(options).isEmpty())
           .findFirst()
-          .orElseThrow(() -> new BackendException("no backend can run here: " + reasons(known)));
+          .orElseThrow(
+              () -> new BackendException("no backend can run here: " + reasons(known, options)));
     }
     BackendProvider provider =
         known.stream()
@@ -61,14 +62,16 @@ public final class Backends {
                                 known.stream()
                                     .map(BackendProvider::name)
                                     .collect(Collectors.joining(", ")))));
-    if (!provider.missing().isEmpty()) {
-      throw new BackendException(
-          "backend %s cannot run here: %s".formatted(name, provider.missing()));
+    String missing = provider.missing(options);
+    if (!missing.isEmpty()) {
+      throw new BackendException("backend %s cannot run here: %s".formatted(name, missing));
     }
     return provider;
   }
 
-  private static String reasons(List<BackendProvider> known) {
-    return known.stream().map(p -> p.name() + ": " + p.missing()).collect(Collectors.joining("; "));
+  private static String reasons(List<BackendProvider> known, BackendProvider.Options options) {
+    return known.stream()
+        .map(p -> p.name() + ": " + p.missing(options))
+        .collect(Collectors.joining("; "));
   }
 }

@@ -1,0 +1,103 @@
+package io.moextend.backend.cuda;
+
+import io.moextend.array.Arena;
+import io.moextend.array.Array;
+import io.moextend.array.DType;
+import io.moextend.backend.AttentionKernels;
+import org.jspecify.annotations.Nullable;
+
+/** Attention by blocks; the backward pass computes the scores again. */
+interface CudaAttention extends AttentionKernels {
+  CudaDevice cuda();
+
+  private Launch attention(String kernel) {
+    return cuda().launch(Source.ATTENTION, kernel);
+  }
+
+  @Override
+  default Attended attend(
+      Arena to,
+      Attention shape,
+      Array q,
+      Array k,
+      Array v,
+      @Nullable Array keyMask,
+      @Nullable Array bias) {
+    var inputs = new AttentionInputs(shape, CudaArray.number(q), k, v, keyMask, bias);
+    var out = (CudaArray) to.allocate(q.dtype(), q.shape());
+    var sums =
+        (CudaArray) to.allocate(DType.F32, shape.batch(), shape.queryHeads(), shape.queries());
+    if (out.size() > 0 && k.size() > 0) {
+      AttentionCut cut = inputs.cut(out);
+      Launch launch = attention(cut.kernel("attention")).array(out).array(sums);
+      inputs.common(inputs.qkv(launch)).run(cut.forward());
+    } else {
+      cuda().clear(out);
+      cuda().clear(sums);
+    }
+    return new Attended(out, sums);
+  }
+
+  @Override
+  default AttentionGradients attendBackward(
+      Arena to,
+      Attention shape,
+      Array dOut,
+      Array q,
+      Array k,
+      Array v,
+      Attended forward,
+      @Nullable Array keyMask,
+      @Nullable Array bias,
+      boolean wantBias) {
+    var inputs = new AttentionInputs(shape, CudaArray.number(q), k, v, keyMask, bias);
+    CudaArray d = CudaArray.of(dOut, q.dtype());
+    dOut.require("dOut", q.shape());
+    CudaArray out = CudaArray.of(forward.out(), q.dtype());
+    CudaArray sums = CudaArray.of(forward.logSumExp(), DType.F32);
+    var dQ = (CudaArray) to.allocate(q.dtype(), q.shape());
+    var dK = (CudaArray) to.allocate(q.dtype(), k.shape());
+    var dV = (CudaArray) to.allocate(q.dtype(), v.shape());
+    CudaArray dBias = null;
+    if (wantBias) {
+      dBias = (CudaArray) to.allocate(DType.F32, shape.queryHeads(), shape.queries(), shape.keys());
+    }
+    var gradients = new AttentionGradients(dQ, dK, dV, dBias);
+    if (dQ.size() == 0 || dK.size() == 0) {
+      clear(gradients);
+      return gradients;
+    }
+    AttentionCut cut = inputs.cut(d, dQ, dK, dV);
+    try (var scratch = cuda().scratch(DType.F32, sums.shape())) {
+      CudaArray along = scratch.array();
+      attention("attention_dots_" + out.suffix())
+          .array(along)
+          .array(d)
+          .array(out)
+          .flag(shape.batch())
+          .flag(shape.queries())
+          .flag(shape.queryHeads())
+          .flag(shape.headSize())
+          .run(Grid.warps(along.size()));
+      Launch byQuery = attention(cut.kernel("attention_backward_q")).array(dQ);
+      inputs.backward(byQuery, d, sums, along).run(cut.backwardQ());
+      Launch byKey = attention(cut.kernel("attention_backward_kv")).array(dK).array(dV);
+      inputs.backward(byKey, d, sums, along).run(cut.backwardKv());
+      if (dBias != null) {
+        Launch byBias = attention("attention_backward_bias_" + out.suffix()).array(dBias);
+        inputs.backward(byBias, d, sums, along).run(cut.backwardBias());
+      }
+    }
+    return gradients;
+  }
+
+  private void clear(AttentionGradients gradients) {
+    cuda().clear((CudaArray) gradients.dQ());
+    cuda().clear((CudaArray) gradients.dK());
+    cuda().clear((CudaArray) gradients.dV());
+    Array dBias = gradients.dBias();
+    if (dBias != null) {
+      cuda().clear((CudaArray) dBias);
+    }
+  }
+}
