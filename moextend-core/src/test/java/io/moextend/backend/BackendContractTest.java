@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 import io.moextend.array.DType;
 import io.moextend.backend.BackendProvider.Options;
 import io.moextend.backend.Trial.Result;
+import io.moextend.backend.cuda.EmulatedCuda;
 import io.moextend.backend.plain.PlainBackend;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -45,7 +46,7 @@ class BackendContractTest {
     opened.add(oracle);
     Backend plain = new PlainBackend();
     opened.add(plain);
-    for (BackendProvider provider : Backends.known()) {
+    for (BackendProvider provider : known()) {
       if (!provider.missing().isEmpty()) {
         continue;
       }
@@ -56,6 +57,13 @@ class BackendContractTest {
         candidates.add(new Candidate(backend, type, isOracle ? plain : oracle));
       }
     }
+  }
+
+  /** Those on the class path, and the cards' backend in the emulator. */
+  static List<BackendProvider> known() {
+    var all = new ArrayList<BackendProvider>(Backends.known());
+    all.add(new EmulatedCuda());
+    return all;
   }
 
   @AfterAll

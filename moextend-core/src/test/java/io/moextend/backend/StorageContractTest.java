@@ -46,7 +46,7 @@ class StorageContractTest {
 
   /** Runs a claim on every backend that can run here. */
   private static Stream<DynamicTest> each(BiConsumer<Backend, Arena> claim) {
-    return Backends.known().stream()
+    return BackendContractTest.known().stream()
         .filter(p -> p.missing().isEmpty())
         .map(
             provider ->

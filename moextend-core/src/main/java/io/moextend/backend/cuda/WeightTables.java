@@ -49,8 +49,9 @@ final class WeightTables implements AutoCloseable {
       known = written(content);
       tables.put(content, known);
       if (tables.size() > KEPT) {
-        Content oldest = tables.keySet().iterator().next();
-        free(tables.remove(oldest));
+        var oldest = tables.values().iterator();
+        free(oldest.next());
+        oldest.remove();
       }
     }
     return known;

@@ -1,0 +1,166 @@
+package io.moextend.backend.cuda;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.net.URISyntaxException;
+import java.net.URL;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.ArrayList;
+import java.util.HexFormat;
+import java.util.List;
+import java.util.Objects;
+import java.util.stream.Stream;
+import org.opentest4j.TestAbortedException;
+
+/**
+ * The kernels' own sources compiled by g++ into a library that runs them on the CPU; emulator.hpp
+ * says what of a device it keeps. Built once, and again where a source changed.
+ */
+final class Emulator {
+  /** Compilers that run at a time. */
+  private static final int TOGETHER = 2;
+
+  private static final List<String> FLAGS =
+      List.of("-std=c++17", "-O1", "-fPIC", "-fno-strict-aliasing", "-ffp-contract=off");
+
+  private Emulator() {}
+
+  /** The library; a test that asks for it is skipped where there is no g++. */
+  static synchronized Path library() {
+    return built("emulator", List.of("-shared"), List.of("emulator.cpp"));
+  }
+
+  /** A program that tests the emulator, and kernels against plain loops, from C++. */
+  static synchronized Path selfTest() {
+    return built("selftest", List.of(), List.of("emulator.cpp", "selftest.cpp"));
+  }
+
+  private static Path built(String name, List<String> link, List<String> own) {
+    requireCompiler();
+    try {
+      Path kernels = folder("/io/moextend/backend/cuda/common.cuh");
+      Path mine = folder("/io/moextend/backend/cuda/emulator.hpp");
+      List<Path> sources = new ArrayList<>(kernelSources(kernels));
+      own.forEach(file -> sources.add(mine.resolve(file)));
+      Path into = Files.createDirectories(Path.of("target", "emulator").toAbsolutePath());
+      Path library = into.resolve(name + "-" + digest(kernels, mine));
+      if (!Files.exists(library)) {
+        compile(sources, kernels, mine, link, library);
+      }
+      return library;
+    } catch (IOException e) {
+      throw new UncheckedIOException("building the emulator", e);
+    }
+  }
+
+  private static void requireCompiler() {
+    boolean found;
+    try {
+      found =
+          new ProcessBuilder("g++", "--version").redirectErrorStream(true).start().waitFor() == 0;
+    } catch (IOException e) {
+      found = false;
+    } catch (InterruptedException e) {
+      throw new AssertionError(e);
+    }
+    if (!found) {
+      throw new TestAbortedException(
+          "NOT TESTED: CUDA kernels in the emulator; there is no g++ on the path");
+    }
+  }
+
+  /** Every .cu, in order of name. */
+  static List<Path> kernelSources(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.filter(f -> f.toString().endsWith(".cu")).sorted().toList();
+    }
+  }
+
+  static Path folder(String resource) {
+    URL url = Objects.requireNonNull(Emulator.class.getResource(resource), resource);
+    try {
+      return Objects.requireNonNull(Path.of(url.toURI()).getParent());
+    } catch (URISyntaxException e) {
+      throw new AssertionError(e);
+    }
+  }
+
+  private static void compile(
+      List<Path> sources, Path kernels, Path mine, List<String> link, Path library)
+      throws IOException {
+    Path work = Files.createTempDirectory(library.getParent(), "build");
+    List<String> objects = new ArrayList<>();
+    List<Process> running = new ArrayList<>();
+    for (Path source : sources) {
+      Path object = work.resolve(source.getFileName() + ".o");
+      List<String> command = new ArrayList<>(List.of("g++"));
+      command.addAll(FLAGS);
+      if (source.startsWith(kernels) && source.toString().endsWith(".cu")) {
+        command.addAll(List.of("-include", mine.resolve("emulator.hpp").toString()));
+        command.addAll(List.of("-include", kernels.resolve("common.cuh").toString(), "-x", "c++"));
+      }
+      command.addAll(List.of("-c", source.toString(), "-o", object.toString()));
+      objects.add(object.toString());
+      running.add(start(command, work));
+      if (running.size() == TOGETHER) {
+        await(running.removeFirst(), work);
+      }
+    }
+    for (Process p : running) {
+      await(p, work);
+    }
+    List<String> command = new ArrayList<>(List.of("g++"));
+    command.addAll(link);
+    command.addAll(objects);
+    command.addAll(List.of("-o", work.resolve("linked").toString()));
+    await(start(command, work), work);
+    Files.move(work.resolve("linked"), library, StandardCopyOption.ATOMIC_MOVE);
+  }
+
+  private static Process start(List<String> command, Path work) throws IOException {
+    return new ProcessBuilder(command)
+        .redirectErrorStream(true)
+        .redirectOutput(ProcessBuilder.Redirect.appendTo(work.resolve("log").toFile()))
+        .start();
+  }
+
+  private static void await(Process process, Path work) throws IOException {
+    try {
+      int code = process.waitFor();
+      assertThat(code).as(() -> "g++ on the kernels: " + read(work.resolve("log"))).isEqualTo(0);
+    } catch (InterruptedException e) {
+      throw new IOException("interrupted", e);
+    }
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static String digest(Path... folders) throws IOException {
+    try {
+      MessageDigest digest = MessageDigest.getInstance("SHA-256");
+      digest.update(FLAGS.toString().getBytes(java.nio.charset.StandardCharsets.UTF_8));
+      for (Path folder : folders) {
+        try (Stream<Path> files = Files.list(folder)) {
+          for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
+            digest.update(Files.readAllBytes(file));
+          }
+        }
+      }
+      return HexFormat.of().formatHex(digest.digest()).substring(0, 16);
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError(e);
+    }
+  }
+}
