@@ -6,14 +6,15 @@ import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
 import io.moextend.config.ConfigException;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** --backend, --dtype, --threads. */
+/** --backend, --dtype, --threads, --cuda-libs, --cuda-cache. */
 final class BackendOptions {
   @Option(
       names = "--backend",
       defaultValue = "auto",
-      paramLabel = "auto|cpu|nd4j",
+      paramLabel = "auto|cpu|nd4j|cuda",
       description =
           "What computes; auto takes the best that can run here (default: ${DEFAULT-VALUE}).")
   private String backend = "auto";
@@ -31,17 +32,20 @@ final class BackendOptions {
       description = "Threads of the CPU kernels; 0 = one a core (default: ${DEFAULT-VALUE}).")
   private int threads;
 
+  @Mixin private CudaOptions cuda = new CudaOptions();
+
   @MustBeClosed
   Backend open() {
-    return Backends.open(backend, new BackendProvider.Options(threads(), 0), dtype());
+    var options = new BackendProvider.Options(threads(), 0, null, cuda.search());
+    return Backends.open(backend, options, dtype());
   }
 
   /** For one of several ranks: its share of the cores, and what the ranks of a host have once. */
   @MustBeClosed
   Backend open(RankGroup group) {
     int own = threads > 0 ? threads : group.threads();
-    return Backends.open(
-        backend, new BackendProvider.Options(own, group.device(), group.share()), dtype());
+    var options = new BackendProvider.Options(own, group.device(), group.share(), cuda.search());
+    return Backends.open(backend, options, dtype());
   }
 
   /** As typed. */

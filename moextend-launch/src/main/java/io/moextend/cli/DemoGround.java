@@ -92,7 +92,8 @@ record DemoGround(DemoSettings settings, DemoDiary diary) {
   /** What the demo's own process computes with. */
   @MustBeClosed
   Backend backend() {
-    return Backends.open(
-        settings.backend(), new BackendProvider.Options(settings.threads(), 0), dtype());
+    var options =
+        new BackendProvider.Options(settings.threads(), 0, null, new CudaOptions().search());
+    return Backends.open(settings.backend(), options, dtype());
   }
 }

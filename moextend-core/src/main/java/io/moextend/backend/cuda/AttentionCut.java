@@ -42,6 +42,10 @@ record AttentionCut(Attention shape, String type, boolean fast) {
     return fast ? "%s_mma_bf16_%d".formatted(stem, padded()) : stem + "_" + type;
   }
 
+  Source source() {
+    return fast ? Source.ATTENTION_MMA : Source.ATTENTION;
+  }
+
   Grid forward() {
     return overQueries(fast ? 2 * padded() * 5 * MANY : plainForward());
   }

@@ -10,8 +10,13 @@ import org.jspecify.annotations.Nullable;
 interface CudaAttention extends AttentionKernels {
   CudaDevice cuda();
 
-  private Launch attention(String kernel) {
-    return cuda().launch(Source.ATTENTION, kernel);
+  private Launch attention(AttentionCut cut, String stem) {
+    return cuda().launch(cut.source(), cut.kernel(stem));
+  }
+
+  /** A kernel that there is in one way only. */
+  private Launch plain(String stem, CudaArray of) {
+    return cuda().launch(Source.ATTENTION, stem + "_" + of.suffix());
   }
 
   @Override
@@ -29,7 +34,7 @@ interface CudaAttention extends AttentionKernels {
         (CudaArray) to.allocate(DType.F32, shape.batch(), shape.queryHeads(), shape.queries());
     if (out.size() > 0 && k.size() > 0) {
       AttentionCut cut = inputs.cut(out);
-      Launch launch = attention(cut.kernel("attention")).array(out).array(sums);
+      Launch launch = attention(cut, "attention").array(out).array(sums);
       inputs.common(inputs.qkv(launch)).run(cut.forward());
     } else {
       cuda().clear(out);
@@ -70,7 +75,7 @@ interface CudaAttention extends AttentionKernels {
     AttentionCut cut = inputs.cut(d, dQ, dK, dV);
     try (var scratch = cuda().scratch(DType.F32, sums.shape())) {
       CudaArray along = scratch.array();
-      attention("attention_dots_" + out.suffix())
+      plain("attention_dots", out)
           .array(along)
           .array(d)
           .array(out)
@@ -79,12 +84,12 @@ interface CudaAttention extends AttentionKernels {
           .flag(shape.queryHeads())
           .flag(shape.headSize())
           .run(Grid.warps(along.size()));
-      Launch byQuery = attention(cut.kernel("attention_backward_q")).array(dQ);
+      Launch byQuery = attention(cut, "attention_backward_q").array(dQ);
       inputs.backward(byQuery, d, sums, along).run(cut.backwardQ());
-      Launch byKey = attention(cut.kernel("attention_backward_kv")).array(dK).array(dV);
+      Launch byKey = attention(cut, "attention_backward_kv").array(dK).array(dV);
       inputs.backward(byKey, d, sums, along).run(cut.backwardKv());
       if (dBias != null) {
-        Launch byBias = attention("attention_backward_bias_" + out.suffix()).array(dBias);
+        Launch byBias = plain("attention_backward_bias", out).array(dBias);
         inputs.backward(byBias, d, sums, along).run(cut.backwardBias());
       }
     }

@@ -34,11 +34,6 @@ final class Kernels implements AutoCloseable {
     return new Launch(this, source, name);
   }
 
-  /** Whether the source has a kernel of this name; compiles it. */
-  synchronized boolean has(Source source, String name, int shared) {
-    return function(source, name, shared) != 0;
-  }
-
   synchronized void run(Source source, String name, Grid grid, long[] arguments, int count) {
     long function = function(source, name, grid.shared());
     if (function == 0) {
@@ -47,7 +42,11 @@ final class Kernels implements AutoCloseable {
               .formatted(source.file(), name));
     }
     MemorySegment.copy(arguments, 0, values, ValueLayout.JAVA_LONG, 0, count);
-    driver.launch(function, grid, stream, pointers);
+    try {
+      driver.launch(function, grid, stream, pointers);
+    } catch (BackendException e) {
+      throw new BackendException("kernel %s: %s".formatted(name, e.getMessage()), e);
+    }
   }
 
   private long function(Source source, String name, int shared) {

@@ -12,15 +12,15 @@ import org.jspecify.annotations.Nullable;
  * kernel of ours, which also does what the library has no way for.
  */
 final class Products implements AutoCloseable {
-  /** Rows and columns of a result that one block computes, and its shared memory. */
-  private record Tile(int rows, int columns, int shared) {
+  /** Rows and columns of a result that one block computes, its shared memory and its kernels. */
+  private record Tile(int rows, int columns, int shared, Source source) {
     Grid grid(long columnsOfAll, long rowTiles) {
       return Grid.of(Grid.ceil(columnsOfAll, columns), rowTiles, 1, 256, shared);
     }
   }
 
-  private static final Tile NARROW = new Tile(128, 256, 96 << 10);
-  private static final Tile WIDE = new Tile(64, 64, 0);
+  private static final Tile NARROW = new Tile(128, 256, 96 << 10, Source.GROUPED);
+  private static final Tile WIDE = new Tile(64, 64, 0, Source.GROUPED_F32);
 
   private final CudaDevice cuda;
   private final Blas blas;
@@ -154,7 +154,7 @@ final class Products implements AutoCloseable {
     Tile tile = tile(any.type());
     // each expert may end in a tile that is not full
     long rowTiles = Grid.ceil(rows.dim(0), tile.rows) + experts;
-    cuda.launch(Source.GROUPED, name + "_" + types)
+    cuda.launch(tile.source, name + "_" + types)
         .array(out)
         .array(rows)
         .array(table.addresses())
@@ -172,7 +172,7 @@ final class Products implements AutoCloseable {
   void groupedGradient(
       CudaArray out, CudaArray dY, long from, CudaArray x, CudaArray offsets, int expert) {
     Tile tile = tile(x.dtype());
-    cuda.launch(Source.GROUPED, "grouped_gradient_" + x.suffix())
+    cuda.launch(tile.source, "grouped_gradient_" + x.suffix())
         .array(out)
         .array(dY)
         .size(dY.dim(1))

@@ -12,10 +12,12 @@ enum Source {
   NORM,
   ROWS,
   ATTENTION,
+  ATTENTION_MMA,
   ROUTING,
   LOSS,
   UPDATE,
-  GROUPED;
+  GROUPED,
+  GROUPED_F32;
 
   private static final String COMMON = "common.cuh";
 

@@ -62,7 +62,8 @@ final class Emulator {
   private static void requireCompiler() {
     boolean found;
     try {
-      found = new ProcessBuilder("g++", "--version").redirectErrorStream(true).start().waitFor() == 0;
+      found =
+          new ProcessBuilder("g++", "--version").redirectErrorStream(true).start().waitFor() == 0;
     } catch (IOException e) {
       found = false;
     } catch (InterruptedException e) {
@@ -132,9 +133,7 @@ final class Emulator {
   private static void await(Process process, Path work) throws IOException {
     try {
       int code = process.waitFor();
-      assertThat(code)
-          .as(() -> "g++ on the kernels: " + read(work.resolve("log")))
-          .isEqualTo(0);
+      assertThat(code).as(() -> "g++ on the kernels: " + read(work.resolve("log"))).isEqualTo(0);
     } catch (InterruptedException e) {
       throw new IOException("interrupted", e);
     }
