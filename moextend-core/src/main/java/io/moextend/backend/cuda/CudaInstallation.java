@@ -121,7 +121,7 @@ final class CudaInstallation {
     if (driver == null || compiler.file() == null || products.file() == null) {
       throw new BackendException("backend cuda cannot run here: " + missing());
     }
-    var nvrtc = new Nvrtc(new NativeLibrary(compiler.file().toString()));
+    var nvrtc = new Nvrtc(compiler.file());
     Path library = products.file();
     int architecture = driver.architecture(driver.device(index));
     String versions =

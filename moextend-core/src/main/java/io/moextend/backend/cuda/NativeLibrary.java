@@ -27,8 +27,13 @@ final class NativeLibrary {
    */
   NativeLibrary(String name) {
     this.name = name;
+    this.symbols = load(name);
+  }
+
+  /** Loads a library for good, for itself or for one that asks for it by its name. */
+  static SymbolLookup load(String name) {
     try {
-      symbols = SymbolLookup.libraryLookup(name, Arena.global());
+      return SymbolLookup.libraryLookup(name, Arena.global());
     } catch (IllegalArgumentException e) {
       throw new BackendException(
           "%s could not be loaded (%s); is it whole, and of this machine's kind?"

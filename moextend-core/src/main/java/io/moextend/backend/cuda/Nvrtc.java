@@ -5,9 +5,13 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import io.moextend.backend.BackendException;
+import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 
@@ -18,12 +22,35 @@ final class Nvrtc {
   private final NativeLibrary library;
   private final String version;
 
-  Nvrtc(NativeLibrary library) {
-    this.library = library;
+  /**
+   * @param file of the library, or its name where the loader finds it
+   */
+  Nvrtc(Path file) {
+    loadBuiltins(file);
+    this.library = new NativeLibrary(file.toString());
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment numbers = arena.allocate(JAVA_INT, 2);
       run("nvrtcVersion", numbers.address(), numbers.address() + 4);
       version = numbers.getAtIndex(JAVA_INT, 0) + "." + numbers.getAtIndex(JAVA_INT, 1);
+    }
+  }
+
+  /**
+   * Loads what the library asks the loader for when it compiles: it lies beside it, where the loader
+   * does not look, and is found once it is loaded.
+   */
+  private static void loadBuiltins(Path file) {
+    Path folder = file.getParent();
+    if (folder == null) {
+      return;
+    }
+    try (DirectoryStream<Path> beside =
+        Files.newDirectoryStream(folder, "libnvrtc-builtins.so.*")) {
+      for (Path builtins : beside) {
+        NativeLibrary.load(builtins.toString());
+      }
+    } catch (IOException e) {
+      throw new BackendException("%s cannot be read: %s".formatted(folder, e.getMessage()), e);
     }
   }
 
@@ -89,6 +116,7 @@ final class Nvrtc {
     return String.join(
         "\n",
         new String(text, StandardCharsets.UTF_8)
+            .replace("\0", "")
             .lines()
             .filter(line -> !line.isBlank())
             .limit(LOG_LINES)

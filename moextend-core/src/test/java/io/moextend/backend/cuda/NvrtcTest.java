@@ -49,7 +49,7 @@ class NvrtcTest {
       System.out.println(line);
       throw new TestAbortedException(line);
     }
-    nvrtc = new Nvrtc(new NativeLibrary(found.file().toString()));
+    nvrtc = new Nvrtc(found.file());
   }
 
   @ParameterizedTest
