@@ -13,6 +13,8 @@
 // f32 is in grouped_f32.cu. A path for sm_90a (wgmma) would take the place of `multiply_tile`: the
 // ring, the tables and the order of tiles stay.
 
+#include "grouped.cuh"
+
 const int BM = 128, BN = 256, BK = 32, STAGES = 4;
 const int A_BYTES = BM * BK * 2, STAGE_BYTES = A_BYTES + BN * BK * 2;
 

@@ -2,6 +2,8 @@
 // deep, 256 threads with 4 x 4 sums each, plain multiply-adds in order of K. No dynamic shared
 // memory.
 
+#include "grouped.cuh"
+
 const int WM = 64, WK = 16, PITCH = WM + 4;  // rows of shared memory stay on multiples of 16 bytes
 
 // a(m, k) and b(k, n) give elements, zeros outside; put(m, n, sum) takes results. K_FIRST: whether
