@@ -73,7 +73,7 @@ template <int P>
 DEVICE void copy_rows(unsigned char* to, const bf16* head, i64 row_pitch, int first, int limit,
                       int size) {
   const int CHUNKS = Place<P>::CHUNKS;
-#pragma unroll
+#pragma unroll 4
   for (int i = 0; i < TILE * CHUNKS / 128; i++) {
     int id = threadIdx.x + i * 128, row = id / CHUNKS, chunk = id % CHUNKS;
     bool valid = first + row < limit && chunk * 8 < size;

@@ -18,14 +18,15 @@ DEVICE bool all_seen(const Attention& a, int q0, int k0) {
          (a.window == 0 || k0 > shift + q0 + TILE - 1 - a.window);
 }
 
-// Scaled, biased scores in powers of two of this warp's 16 queries against 64 keys; minus infinity
+// Scaled, biased scores in powers of two of this warp's 16 queries against 8 N keys; minus infinity
 // where not seen. The lane's rows are queries `query` and query + 8.
-DEVICE void finish_scores(float (&s)[8][4], const Attention& a, int b, int h, int query, int k0,
+template <int N>
+DEVICE void finish_scores(float (&s)[N][4], const Attention& a, int b, int h, int query, int k0,
                           bool whole) {
   float scale = a.scale * LOG2E;
   if (whole) {
 #pragma unroll
-    for (int j = 0; j < 8; j++) {
+    for (int j = 0; j < N; j++) {
 #pragma unroll
       for (int i = 0; i < 4; i++) {
         s[j][i] *= scale;
@@ -35,7 +36,7 @@ DEVICE void finish_scores(float (&s)[8][4], const Attention& a, int b, int h, in
   }
   unsigned numbers[2] = {a.query_number(b, query), a.query_number(b, query + 8)};
 #pragma unroll
-  for (int j = 0; j < 8; j++) {
+  for (int j = 0; j < N; j++) {
 #pragma unroll
     for (int e = 0; e < 2; e++) {
       int key = k0 + j * 8 + (lane_id() & 3) * 2 + e;
@@ -164,7 +165,7 @@ DEVICE void attend_backward_q(bf16* dq, const bf16* d_out, const bf16* q, const 
                               const bf16* v, const float* lse, const float* delta,
                               const Attention& a) {
   DYNAMIC_SHARED(memory);
-  const int BYTES = Place<P>::BYTES;
+  const int BYTES = Place<P>::BYTES, N = 4;
   int b = blockIdx.z, h = blockIdx.y, kv = h * a.kv_heads / a.q_heads, size = a.head_size;
   int q0 = (gridDim.x - 1 - blockIdx.x) * TILE;
   i64 q_pitch = (i64)a.q_heads * size, k_pitch = (i64)a.kv_heads * size;
@@ -200,21 +201,25 @@ DEVICE void attend_backward_q(bf16* dq, const bf16* d_out, const bf16* q, const 
     copy_wait<1>();
     __syncthreads();
     const unsigned char* keys = stages + stage * 2 * BYTES;
-    float s[8][4], dp[8][4];
-    multiply_rows<P, 8>(s, memory, keys, 0);
-    finish_scores(s, a, b, h, query, k0, all_seen(a, q0, k0));
-    multiply_rows<P, 8>(dp, memory + BYTES, keys + BYTES, 0);
+    bool whole = all_seen(a, q0, k0);
+#pragma unroll 1
+    for (int part = 0; part < TILE; part += 8 * N) {  // half of the keys at a time: registers
+      float s[N][4], dp[N][4];
+      multiply_rows<P, N>(s, memory, keys, part);
+      finish_scores(s, a, b, h, query, k0 + part, whole);
+      multiply_rows<P, N>(dp, memory + BYTES, keys + BYTES, part);
 #pragma unroll
-    for (int j = 0; j < 8; j++) {
+      for (int j = 0; j < N; j++) {
 #pragma unroll
-      for (int i = 0; i < 4; i++) {
-        float score = s[j][i];  // nothing is minus infinity and blind at once but what is not seen
-        s[j][i] = score > -infinity()
-                      ? exp2_fast(score - logs[i >> 1]) * (dp[j][i] - along[i >> 1])
-                      : 0;
+        for (int i = 0; i < 4; i++) {
+          float score = s[j][i];
+          s[j][i] = score > -infinity()
+                        ? exp2_fast(score - logs[i >> 1]) * (dp[j][i] - along[i >> 1])
+                        : 0;
+        }
       }
+      add_product<P, N>(sums, s, keys, part);
     }
-    add_product<P, 8>(sums, s, keys, 0);
     __syncthreads();
     stage ^= 1;
   }
