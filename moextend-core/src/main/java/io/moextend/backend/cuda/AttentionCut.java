@@ -47,17 +47,17 @@ record AttentionCut(Attention shape, String type, boolean fast) {
   }
 
   Grid forward() {
-    return overQueries(fast ? 2 * padded() * 5 * MANY : plainForward());
+    int size = shape.headSize();
+    int plain = FLOAT * (FEW * size + HELD * (size + 1) + HELD * size);
+    return overQueries(fast ? 2 * padded() * 5 * MANY : plain);
   }
 
   Grid backwardQ() {
-    return overQueries(
-        fast ? 2 * padded() * 6 * MANY : plainForward() + FLOAT * FEW * shape.headSize());
+    return overQueries(fast ? 2 * padded() * 6 * MANY : plainBackward());
   }
 
-  private int plainForward() {
-    int size = shape.headSize();
-    return FLOAT * (FEW * size + HELD * (size + 1) + HELD * size);
+  private int plainBackward() {
+    return FLOAT * 2 * (FEW * shape.headSize() + HELD * (shape.headSize() + 1));
   }
 
   private Grid overQueries(int shared) {
@@ -70,14 +70,12 @@ record AttentionCut(Attention shape, String type, boolean fast) {
   }
 
   Grid backwardKv() {
-    int size = shape.headSize();
-    int plain = FLOAT * (2 * FEW * size + 2 * HELD * (size + 1));
     return Grid.of(
         Grid.ceil(shape.keys(), fast ? MANY : FEW),
         shape.keyHeads(),
         shape.batch(),
         BLOCK,
-        fast ? 2 * padded() * 6 * MANY + 1024 : plain);
+        fast ? 2 * padded() * 6 * MANY + 1024 : plainBackward());
   }
 
   Grid backwardBias() {

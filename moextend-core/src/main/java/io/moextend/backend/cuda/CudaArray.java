@@ -12,10 +12,19 @@ final class CudaArray extends Array {
   /** A piece of the card's memory. */
   static final class Block {
     private final DeviceBlocks.Range range;
+    private final boolean counted;
     private volatile boolean live = true;
 
-    Block(DeviceBlocks.Range range) {
+    /**
+     * @param counted false for what the backend keeps for itself
+     */
+    Block(DeviceBlocks.Range range, boolean counted) {
       this.range = range;
+      this.counted = counted;
+    }
+
+    boolean isCounted() {
+      return counted;
     }
 
     DeviceBlocks.Range range() {

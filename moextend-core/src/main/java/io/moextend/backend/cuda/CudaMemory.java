@@ -33,7 +33,16 @@ final class CudaMemory implements Memory, AutoCloseable {
   }
 
   @Override
-  public synchronized CudaArray allocate(DType dtype, long... shape) {
+  public CudaArray allocate(DType dtype, long... shape) {
+    return allocate(true, dtype, shape);
+  }
+
+  /** Memory that the backend keeps beyond a call; no arena's, and not among the live bytes. */
+  CudaArray allocateUncounted(DType dtype, long... shape) {
+    return allocate(false, dtype, shape);
+  }
+
+  private synchronized CudaArray allocate(boolean counted, DType dtype, long... shape) {
     if (closed) {
       throw new IllegalStateException("the backend is closed");
     }
@@ -42,9 +51,9 @@ final class CudaMemory implements Memory, AutoCloseable {
     if (range == null) {
       throw new BackendException(outOfMemory(dtype, bytes, shape));
     }
-    var block = new CudaArray.Block(range);
+    var block = new CudaArray.Block(range, counted);
     live.add(block);
-    liveBytes += bytes;
+    liveBytes += counted ? bytes : 0;
     peakBytes = Math.max(peakBytes, liveBytes);
     return new CudaArray(dtype, shape, block, range.address(), null);
   }
@@ -61,7 +70,7 @@ final class CudaMemory implements Memory, AutoCloseable {
       throw new IllegalStateException(base + " was freed before");
     }
     array.block().kill();
-    liveBytes -= base.bytes();
+    liveBytes -= array.block().isCounted() ? base.bytes() : 0;
     blocks.give(array.block().range());
   }
 

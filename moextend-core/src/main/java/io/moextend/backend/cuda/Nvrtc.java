@@ -36,8 +36,8 @@ final class Nvrtc {
   }
 
   /**
-   * Loads what the library asks the loader for when it compiles: it lies beside it, where the loader
-   * does not look, and is found once it is loaded.
+   * Loads what the library asks the loader for when it compiles: it lies beside it, where the
+   * loader does not look, and is found once it is loaded.
    */
   private static void loadBuiltins(Path file) {
     Path folder = file.getParent();

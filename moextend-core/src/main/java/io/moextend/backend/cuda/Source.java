@@ -29,7 +29,9 @@ enum Source {
     return name().toLowerCase(Locale.ROOT) + ".cu";
   }
 
-  /** The text that is compiled: what all sources have in common, then this one, all in one piece. */
+  /**
+   * The text that is compiled: what all sources have in common, then this one, all in one piece.
+   */
   String text() {
     return named(COMMON) + named(file());
   }

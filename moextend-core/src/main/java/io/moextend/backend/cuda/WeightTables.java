@@ -64,10 +64,10 @@ final class WeightTables implements AutoCloseable {
   }
 
   private Table written(Content content) {
-    CudaArray addresses = cuda.memory().allocate(DType.I64, content.addresses.size());
+    CudaArray addresses = cuda.memory().allocateUncounted(DType.I64, content.addresses.size());
     long[] values = content.addresses.stream().mapToLong(Long::longValue).toArray();
     cuda.copyIn(addresses, MemorySegment.ofArray(values));
-    CudaArray ends = cuda.memory().allocate(DType.I32, content.ends.size());
+    CudaArray ends = cuda.memory().allocateUncounted(DType.I32, content.ends.size());
     int[] rows = content.ends.stream().mapToInt(Integer::intValue).toArray();
     cuda.copyIn(ends, MemorySegment.ofArray(rows));
     return new Table(addresses, ends, rows.length);

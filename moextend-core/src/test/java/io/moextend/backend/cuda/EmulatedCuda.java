@@ -10,6 +10,9 @@ import org.opentest4j.TestAbortedException;
 
 /** The backend of cards, whole but for the card: its kernels run in the emulator. */
 public final class EmulatedCuda implements BackendProvider {
+  /** How the card names itself. */
+  public static final String DEVICE = "an emulated card";
+
   private static final long MEMORY = 1L << 30;
 
   private @Nullable String missing;

@@ -71,7 +71,7 @@ final class EmulatedDriver implements Driver {
 
   @Override
   public Card card() {
-    return new Card("an emulated card", 80, 1, limit, "g++");
+    return new Card(EmulatedCuda.DEVICE, 80, 1, limit, "g++");
   }
 
   @Override
