@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.net.URISyntaxException;
 import java.net.URL;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -147,13 +148,21 @@ final class Emulator {
     }
   }
 
+  private static boolean isSource(Path file) {
+    String name = file.toString();
+    return name.endsWith(".cu")
+        || name.endsWith(".cuh")
+        || name.endsWith(".hpp")
+        || name.endsWith(".cpp");
+  }
+
   private static String digest(Path... folders) throws IOException {
     try {
       MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      digest.update(FLAGS.toString().getBytes(java.nio.charset.StandardCharsets.UTF_8));
+      digest.update(FLAGS.toString().getBytes(StandardCharsets.UTF_8));
       for (Path folder : folders) {
         try (Stream<Path> files = Files.list(folder)) {
-          for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
+          for (Path file : files.filter(Emulator::isSource).sorted().toList()) {
             digest.update(Files.readAllBytes(file));
           }
         }

@@ -157,6 +157,24 @@ std::string where() {
          (now ? text(now->thread) : "-");
 }
 
+// Runs each lane of a warp that can to its next stop; false where none can.
+bool run_warp(unsigned warp, unsigned threads) {
+  unsigned lanes = std::min<unsigned>(WARP, threads - warp * WARP);
+  bool any = false, down = scrambled(2) == 1;
+  for (unsigned n = 0, first = scrambled(lanes); n < lanes; n++) {
+    unsigned i = warp * WARP + (first + (down ? lanes - n : n)) % lanes;
+    if (fibers[i].running) {
+      any = true;
+      now = &fibers[i];
+      to_fiber(fibers[i]);
+      if (!problem.empty()) {
+        return true;
+      }
+    }
+  }
+  return any;
+}
+
 void run_block(unsigned threads) {
   fibers.assign(threads, Fiber());
   meetings.assign((threads + WARP - 1) / WARP, {});
@@ -179,20 +197,20 @@ void run_block(unsigned threads) {
     s.second.poison();
   }
   dynamic->poison();
+  unsigned warps = (threads + WARP - 1) / WARP;
   while (alive > 0) {
+    // Any warp that can, for a while that is now short, now long: one may be far ahead of the others.
     bool any = false;
-    unsigned first = scrambled(threads), step = scrambled(2) ? 1 : threads - 1;
-    for (unsigned n = 0, i = first; n < threads; n++, i = (i + step) % threads) {
-      if (fibers[i].running) {
+    for (unsigned n = 0, w = scrambled(warps); n < warps; n++, w = (w + 1) % warps) {
+      unsigned rounds = 1u << scrambled(8);
+      while (rounds-- > 0 && run_warp(w, threads)) {
         any = true;
-        now = &fibers[i];
-        to_fiber(fibers[i]);
         if (!problem.empty()) {
           return;
         }
       }
     }
-    if (!any) {
+    if (!any && alive > 0) {
       now = nullptr;
       problem = where() + ": " + std::to_string(waiting) + " of " + std::to_string(alive) +
                 " threads wait at a barrier, the others for lanes of their warp that do not come";
