@@ -10,16 +10,12 @@ DEVICE void join(float& m, float& s, float other_m, float other_s) {
   m = top;
 }
 
-// perRow[r] = weight (lse - logit[target] + z lse^2), 0 where the target is negative; lse always.
-// One block of 256 threads a row.
-template <class T>
-DEVICE void cross_entropy(float* per_row, float* log_sum_exp, const T* logits, const int* targets,
-                          const float* weights, float z, i64 classes, int* fault) {
+// Log of the sum of e^logit over a row, for thread 0; where SUMMED also the sum of logits, for all.
+template <bool SUMMED, class T>
+DEVICE float log_sum(const T* logits, i64 classes, float& total) {
   SHARED(float, tops, 32);
   SHARED(float, sums, 32);
-  i64 r = blockIdx.x;
-  logits += r * classes;
-  float m = -infinity(), s = 0;
+  float m = -infinity(), s = 0, all = 0;
   i64 whole = aligned(logits) ? classes / 8 * 8 : 0;
   for (i64 c = threadIdx.x * 8; c < whole; c += blockDim.x * 8) {
     float v[8];
@@ -34,12 +30,15 @@ DEVICE void cross_entropy(float* per_row, float* log_sum_exp, const T* logits, c
       m = top;
     }
 #pragma unroll
-    for (int i = 0; i < 8 && m > -infinity(); i++) {
-      s += expf(v[i] - m);
+    for (int i = 0; i < 8; i++) {
+      s += m > -infinity() ? expf(v[i] - m) : 0;
+      all += SUMMED ? v[i] : 0;
     }
   }
   for (i64 c = whole + threadIdx.x; c < classes; c += blockDim.x) {
-    join(m, s, to_float(logits[c]), 1);
+    float v = to_float(logits[c]);
+    join(m, s, v, 1);
+    all += v;
   }
 #pragma unroll
   for (int d = 16; d > 0; d >>= 1) {
@@ -52,28 +51,64 @@ DEVICE void cross_entropy(float* per_row, float* log_sum_exp, const T* logits, c
     sums[warp_id()] = s;
   }
   __syncthreads();
+  for (int w = 1; threadIdx.x == 0 && w < (int)(blockDim.x >> 5); w++) {
+    join(m, s, tops[w], sums[w]);
+  }
+  total = SUMMED ? block_sum(all) : 0;
+  return m + logf(s);
+}
+
+// Whether a row's target counts.
+DEVICE bool known_target(int target, i64 classes, int* fault) {
+  if (target >= classes) {
+    *fault = FAULT_TARGET;
+  }
+  return target >= 0 && target < classes;
+}
+
+// perRow[r] = weight (lse - logit[target] + z lse^2), 0 where the target is negative; lse always.
+// One block of 256 threads a row.
+template <class T>
+DEVICE void cross_entropy(float* per_row, float* log_sum_exp, const T* logits, const int* targets,
+                          const float* weights, float z, i64 classes, int* fault) {
+  i64 r = blockIdx.x;
+  logits += r * classes;
+  float total, lse = log_sum<false>(logits, classes, total);
   if (threadIdx.x == 0) {
-    for (int w = 1; w < (int)(blockDim.x >> 5); w++) {
-      join(m, s, tops[w], sums[w]);
-    }
-    float lse = m + logf(s);
     int target = targets[r];
-    if (target >= classes) {
-      *fault = FAULT_TARGET;
-    }
-    bool counts = target >= 0 && target < classes;
+    bool counts = known_target(target, classes, fault);
     float weight = weights ? weights[r] : 1;
     log_sum_exp[r] = lse;
     per_row[r] = counts ? weight * (lse - to_float(logits[target]) + z * lse * lse) : 0;
   }
 }
 
-// d = dLoss scale weight (softmax (1 + 2 z lse) - onehot), 0 where the target is negative. One
-// block a row.
+// As T5X has it: against a target of probability `confidence` and `rest` for each other class, less
+// what a perfect answer loses; not weighted.
+template <class T>
+DEVICE void smoothed_cross_entropy(float* per_row, float* log_sum_exp, const T* logits,
+                                   const int* targets, float confidence, float rest, float floor,
+                                   i64 classes, int* fault) {
+  i64 r = blockIdx.x;
+  logits += r * classes;
+  float total, lse = log_sum<true>(logits, classes, total);
+  if (threadIdx.x == 0) {
+    int target = targets[r];
+    bool counts = known_target(target, classes, fault);
+    float own = counts ? to_float(logits[target]) : 0;
+    float others = (float)(classes - 1) * lse - (total - own);
+    log_sum_exp[r] = lse;
+    per_row[r] = counts ? confidence * (lse - own) + rest * others - floor : 0;
+  }
+}
+
+// d = dLoss scale weight (softmax (1 + 2 z lse) - wanted), 0 where the target is negative; wanted is
+// `confidence` at the target and `rest` elsewhere. One block a row.
 template <class T>
 DEVICE void cross_entropy_backward(T* d, const T* logits, const int* targets,
                                    const float* log_sum_exp, const float* weights,
-                                   const float* d_loss, float scale, float z, i64 classes) {
+                                   const float* d_loss, float scale, float z, float confidence,
+                                   float rest, i64 classes) {
   i64 r = blockIdx.x;
   logits += r * classes;
   d += r * classes;
@@ -90,12 +125,13 @@ DEVICE void cross_entropy_backward(T* d, const T* logits, const int* targets,
     }
 #pragma unroll
     for (int i = 0; i < 8; i++) {
-      v[i] = counts ? by * (expf(v[i] - lse) * spread - (c + i == target ? 1 : 0)) : 0;
+      v[i] = counts ? by * (expf(v[i] - lse) * spread - (c + i == target ? confidence : rest)) : 0;
     }
     store8(d + c, v);
   }
   for (i64 c = whole + threadIdx.x; c < classes; c += blockDim.x) {
-    float p = counts ? expf(to_float(logits[c]) - lse) * spread - (c == target ? 1 : 0) : 0;
+    float wanted = c == target ? confidence : rest;
+    float p = counts ? expf(to_float(logits[c]) - lse) * spread - wanted : 0;
     d[c] = rounded<T>(by * p);
   }
 }
@@ -108,10 +144,42 @@ DEVICE void cross_entropy_backward(T* d, const T* logits, const int* targets,
   KERNEL(cross_entropy_backward_##t, T* d, const T* logits, const int* targets,                   \
          const float* logSumExp, const float* weights, const float* dLoss, float scale, float z,  \
          i64 rows, i64 classes) {                                                                 \
-    cross_entropy_backward(d, logits, targets, logSumExp, weights, dLoss, scale, z, classes);     \
+    cross_entropy_backward(d, logits, targets, logSumExp, weights, dLoss, scale, z, 1, 0,         \
+                           classes);                                                              \
+  }                                                                                               \
+  KERNEL(smoothed_cross_entropy_##t, float* perRow, float* logSumExp, const T* logits,            \
+         const int* targets, float confidence, float rest, float floor, i64 rows, i64 classes,    \
+         int* fault) {                                                                            \
+    smoothed_cross_entropy(perRow, logSumExp, logits, targets, confidence, rest, floor, classes,  \
+                           fault);                                                                \
+  }                                                                                               \
+  KERNEL(smoothed_cross_entropy_backward_##t, T* d, const T* logits, const int* targets,          \
+         const float* logSumExp, const float* weights, const float* dLoss, float scale, float z,  \
+         float confidence, float rest, i64 rows, i64 classes) {                                   \
+    cross_entropy_backward(d, logits, targets, logSumExp, weights, dLoss, scale, z, confidence,   \
+                           rest, classes);                                                        \
   }
 CROSS_ENTROPY(float, f32)
 CROSS_ENTROPY(bf16, bf16)
+
+// One block: zLoss[0] = z sum of weight lse^2 / denominator, loss[0] = sum of weight perRow /
+// denominator + zLoss[0], over rows whose target is not negative; added up in double.
+KERNEL(weighted_sums, float* loss, float* zLoss, const float* perRow, const float* logSumExp,
+       const float* weights, const int* targets, i64 n, double z, double denominator) {
+  double sum = 0, squares = 0;
+  for (i64 i = threadIdx.x; i < n; i += blockDim.x) {
+    if (targets[i] >= 0) {
+      sum += (double)weights[i] * perRow[i];
+      squares += (double)weights[i] * logSumExp[i] * logSumExp[i];
+    }
+  }
+  sum = block_sum(sum) / denominator;
+  squares = block_sum(squares) * (z / denominator);
+  if (threadIdx.x == 0) {
+    loss[0] = (float)(sum + squares);
+    zLoss[0] = (float)squares;
+  }
+}
 
 // ---- load balance: shares of choices and mean probabilities over the tokens that count
 
