@@ -41,7 +41,7 @@ struct Operands {
   const bf16* const* parts_of;  // of the tile's expert
   const int* ends;
   int parts;
-  const bf16* b;  // gradient: x
+  const bf16* b;  // gradient: x; else the first part of the weights
   i64 b_pitch;
 };
 
@@ -78,9 +78,10 @@ DEVICE void fill_stage(unsigned char* stage, const Tile& t, const Operands& o,
       int row = (thread >> 5) + 8 * i, chunk = thread & 31;
       bool valid = k0 + row < t.k;
       i64 k = valid ? k0 + row : 0;
-      const bf16* from = MODE == GRADIENT
-                             ? o.b + (valid ? t.row0 + k : 0) * o.b_pitch
-                             : weight_row(o.parts_of, o.ends, o.parts, k, o.b_pitch);
+      const bf16* from = o.b + (MODE == GRADIENT && valid ? t.row0 + k : k) * o.b_pitch;
+      if (MODE == TRANSPOSED && o.parts > 1) {
+        from = weight_row(o.parts_of, o.ends, o.parts, k, o.b_pitch);
+      }
       fetch<VECTOR>(stage + swizzled<32>(row, chunk), from, t.n0 + chunk * 8, t.n, valid);
     }
   }
@@ -220,7 +221,8 @@ DEVICE void grouped(Out* y, const bf16* x, const bf16* const* w, const int* ends
   if (!find_tile<BM, BN>(t, id, offsets, experts, (n + BN - 1) / BN, n, k)) {
     return;
   }
-  Operands o = {x, k, w + (i64)t.expert * parts, ends, parts, 0, in};
+  const bf16* const* parts_of = w + (i64)t.expert * parts;
+  Operands o = {x, k, parts_of, ends, parts, parts_of[0], in};
   bool vector = in % 8 == 0 && k % 8 == 0 && aligned(x);
   for (int p = 0; p < parts; p++) {
     vector = vector && aligned(o.parts_of[p]);
