@@ -3,6 +3,7 @@ package io.moextend.backend.cuda;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels.Attention;
+import io.moextend.backend.AttentionKernels.Sight;
 import io.moextend.backend.BackendException;
 import org.jspecify.annotations.Nullable;
 
@@ -14,21 +15,16 @@ final class AttentionInputs {
   private final CudaArray q;
   private final CudaArray k;
   private final CudaArray v;
-  private final @Nullable CudaArray keyMask;
+  private final @Nullable Sight sight;
   private final @Nullable CudaArray bias;
 
   AttentionInputs(
-      Attention shape,
-      CudaArray q,
-      Array k,
-      Array v,
-      @Nullable Array keyMask,
-      @Nullable Array bias) {
+      Attention shape, CudaArray q, Array k, Array v, @Nullable Sight sight, @Nullable Array bias) {
     this.shape = shape;
     this.q = q;
     this.k = CudaArray.of(k, q.dtype());
     this.v = CudaArray.of(v, q.dtype());
-    this.keyMask = keyMask == null ? null : CudaArray.of(keyMask, DType.U8);
+    this.sight = sight;
     this.bias = bias == null ? null : CudaArray.of(bias, DType.F32);
     long queryRows = (long) shape.batch() * shape.queries();
     long keyRows = (long) shape.batch() * shape.keys();
@@ -36,8 +32,8 @@ final class AttentionInputs {
     q.require("q", queryRows, (long) shape.queryHeads() * shape.headSize());
     k.require("k", keyRows, keyWidth);
     v.require("v", keyRows, keyWidth);
-    if (keyMask != null) {
-      keyMask.require("keyMask", shape.batch(), shape.keys());
+    if (sight != null) {
+      sight.require(shape);
     }
     if (bias != null) {
       bias.require("bias", shape.queryHeads(), shape.queries(), shape.keys());
@@ -75,8 +71,8 @@ final class AttentionInputs {
 
   Launch common(Launch launch) {
     return launch
-        .array(keyMask)
-        .array(null)
+        .array(sight == null ? null : sight.keys())
+        .array(sight == null ? null : sight.queries())
         .array(bias)
         .flag(shape.batch())
         .flag(shape.queries())
@@ -87,6 +83,6 @@ final class AttentionInputs {
         .number(shape.scale())
         .flag(shape.causal())
         .flag(shape.window())
-        .flag(false);
+        .flag(sight != null && sight.uniformWhenBlind());
   }
 }

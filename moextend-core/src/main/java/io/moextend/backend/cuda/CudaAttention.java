@@ -26,9 +26,9 @@ interface CudaAttention extends AttentionKernels {
       Array q,
       Array k,
       Array v,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias) {
-    var inputs = new AttentionInputs(shape, CudaArray.number(q), k, v, keyMask, bias);
+    var inputs = new AttentionInputs(shape, CudaArray.number(q), k, v, sight, bias);
     var out = (CudaArray) to.allocate(q.dtype(), q.shape());
     var sums =
         (CudaArray) to.allocate(DType.F32, shape.batch(), shape.queryHeads(), shape.queries());
@@ -52,10 +52,10 @@ interface CudaAttention extends AttentionKernels {
       Array k,
       Array v,
       Attended forward,
-      @Nullable Array keyMask,
+      @Nullable Sight sight,
       @Nullable Array bias,
       boolean wantBias) {
-    var inputs = new AttentionInputs(shape, CudaArray.number(q), k, v, keyMask, bias);
+    var inputs = new AttentionInputs(shape, CudaArray.number(q), k, v, sight, bias);
     CudaArray d = CudaArray.of(dOut, q.dtype());
     dOut.require("dOut", q.shape());
     CudaArray out = CudaArray.of(forward.out(), q.dtype());

@@ -25,7 +25,10 @@ final class CudaBackend
         CudaRows,
         CudaAttention,
         CudaRouting,
+        CudaCrossEntropy,
         CudaLosses,
+        CudaAdapters,
+        CudaAdafactor,
         CudaUpdates {
   private final CudaDevice cuda;
   private final SideStream side;

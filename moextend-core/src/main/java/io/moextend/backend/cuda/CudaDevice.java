@@ -1,6 +1,5 @@
 package io.moextend.backend.cuda;
 
-import io.moextend.array.Array;
 import io.moextend.array.DType;
 import java.lang.foreign.MemorySegment;
 import java.util.function.UnaryOperator;
@@ -122,51 +121,50 @@ final class CudaDevice implements AutoCloseable {
     }
   }
 
+  /** A kernel of the COL kind: a thread for each column of a chunk of rows. */
+  @FunctionalInterface
+  interface ColumnKernel {
+    /** The kernel with all its arguments, the chunks' results going to {@code partial}. */
+    Launch into(CudaArray partial, long rows, long columns, long rowsPerBlock);
+  }
+
   /**
-   * Sums over rows, each column by itself, in chunks of rows first: a kernel of the COL kind, then
-   * the sum of its partial results.
+   * Sums over rows, each column by itself, in chunks of rows first.
    *
    * @param inputs adds what the kernel reads, between its result and the sizes
    * @param out [columns] F32
    */
   void columnSums(
       Source source, String name, CudaArray out, long rows, UnaryOperator<Launch> inputs) {
+    columnSums(
+        (partial, height, columns, each) ->
+            inputs.apply(launch(source, name).array(partial)).size(height).size(columns).size(each),
+        out,
+        rows);
+  }
+
+  /** As above, of a kernel that is given its sizes in an order of its own. */
+  void columnSums(ColumnKernel kernel, CudaArray out, long rows) {
     long columns = out.size();
     if (columns == 0) {
       return;
     }
     long chunks = Math.max(1, Grid.ceil(rows, Grid.COLUMN_ROWS));
+    Grid grid = Grid.columns(columns, chunks);
     if (chunks == 1) {
-      chunked(source, name, out, rows, columns, Grid.COLUMN_ROWS, inputs);
+      kernel.into(out, rows, columns, Grid.COLUMN_ROWS).run(grid);
       return;
     }
     try (Scratch partial = scratch(DType.F32, chunks, columns)) {
-      chunked(source, name, partial.array(), rows, columns, Grid.COLUMN_ROWS, inputs);
-      chunked(
-          Source.ELEMENT,
-          "column_sums_f32",
-          out,
-          chunks,
-          columns,
-          chunks,
-          launch -> launch.array(partial.array()));
+      kernel.into(partial.array(), rows, columns, Grid.COLUMN_ROWS).run(grid);
+      launch(Source.ELEMENT, "column_sums_f32")
+          .array(out)
+          .array(partial.array())
+          .size(chunks)
+          .size(columns)
+          .size(chunks)
+          .run(Grid.columns(columns, 1));
     }
-  }
-
-  private void chunked(
-      Source source,
-      String name,
-      Array partial,
-      long rows,
-      long columns,
-      long rowsPerBlock,
-      UnaryOperator<Launch> inputs) {
-    inputs
-        .apply(launch(source, name).array(partial))
-        .size(rows)
-        .size(columns)
-        .size(rowsPerBlock)
-        .run(Grid.columns(columns, Math.max(1, Grid.ceil(rows, rowsPerBlock))));
   }
 
   @Override

@@ -10,6 +10,8 @@ import java.util.regex.Pattern;
 
 /** The kernels' sources, one module each. */
 enum Source {
+  ADAFACTOR,
+  ADAPTER,
   ELEMENT,
   NORM,
   ROWS,

@@ -5,7 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.nio.charset.StandardCharsets;
 import org.junit.jupiter.api.Test;
 
-/** The emulator shows faults; kernels stay within their arrays and give the same bits in any order. */
+/**
+ * The emulator shows faults; kernels stay within their arrays and give the same bits in any order.
+ */
 class EmulatorTest {
   @Test
   void theEmulatorShowsFaultsAndKernelsKeepWithinTheirArrays() throws Exception {
