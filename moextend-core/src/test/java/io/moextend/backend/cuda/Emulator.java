@@ -34,30 +34,53 @@ final class Emulator {
 
   /** The library; a test that asks for it is skipped where there is no g++. */
   static synchronized Path library() {
-    return built("emulator", List.of("-shared"), List.of("emulator.cpp"));
-  }
-
-  /** A program that tests the emulator, and kernels against plain loops, from C++. */
-  static synchronized Path selfTest() {
-    return built("selftest", List.of(), List.of("emulator.cpp", "selftest.cpp"));
-  }
-
-  private static Path built(String name, List<String> link, List<String> own) {
     requireCompiler();
+    return built("emulator", Emulator::compile);
+  }
+
+  /** A program that tests the emulator, and kernels at the edge of memory, from C++. */
+  static synchronized Path selfTest() {
+    Path library = library();
+    return built(
+        "selftest",
+        (kernels, mine, into) -> {
+          List<String> command = new ArrayList<>(List.of("g++"));
+          command.addAll(FLAGS);
+          command.add(mine.resolve("selftest.cpp").toString());
+          command.addAll(List.of(library.toString(), "-o", into.toString()));
+          await(start(command, parent(into)), parent(into));
+        });
+  }
+
+  @FunctionalInterface
+  private interface Build {
+    /**
+     * @param kernels the folder of the kernels' sources
+     * @param mine the folder of the emulator's
+     */
+    void run(Path kernels, Path mine, Path into) throws IOException;
+  }
+
+  /** What {@code build} makes of the sources as they are, made once. */
+  private static Path built(String name, Build build) {
     try {
       Path kernels = folder("/io/moextend/backend/cuda/common.cuh");
       Path mine = folder("/io/moextend/backend/cuda/emulator.hpp");
-      List<Path> sources = new ArrayList<>(kernelSources(kernels));
-      own.forEach(file -> sources.add(mine.resolve(file)));
-      Path into = Files.createDirectories(Path.of("target", "emulator").toAbsolutePath());
-      Path library = into.resolve(name + "-" + digest(kernels, mine));
-      if (!Files.exists(library)) {
-        compile(sources, kernels, mine, link, library);
+      Path folder = Files.createDirectories(Path.of("target", "emulator").toAbsolutePath());
+      Path wanted = folder.resolve(name + "-" + digest(kernels, mine));
+      if (!Files.exists(wanted)) {
+        Path fresh = Files.createTempDirectory(folder, "build").resolve(name);
+        build.run(kernels, mine, fresh);
+        Files.move(fresh, wanted, StandardCopyOption.ATOMIC_MOVE);
       }
-      return library;
+      return wanted;
     } catch (IOException e) {
       throw new UncheckedIOException("building the emulator", e);
     }
+  }
+
+  private static Path parent(Path file) {
+    return Objects.requireNonNull(file.getParent());
   }
 
   private static void requireCompiler() {
@@ -92,22 +115,23 @@ final class Emulator {
     }
   }
 
-  private static void compile(
-      List<Path> sources, Path kernels, Path mine, List<String> link, Path library)
-      throws IOException {
-    Path work = Files.createTempDirectory(library.getParent(), "build");
-    List<String> objects = new ArrayList<>();
+  /** Every kernel and the emulator into one library. */
+  private static void compile(Path kernels, Path mine, Path into) throws IOException {
+    Path work = parent(into);
+    List<Path> sources = new ArrayList<>(kernelSources(kernels));
+    sources.add(mine.resolve("emulator.cpp"));
+    List<String> link = new ArrayList<>(List.of("g++", "-shared", "-o", into.toString()));
     List<Process> running = new ArrayList<>();
     for (Path source : sources) {
       Path object = work.resolve(source.getFileName() + ".o");
       List<String> command = new ArrayList<>(List.of("g++"));
       command.addAll(FLAGS);
-      if (source.startsWith(kernels) && source.toString().endsWith(".cu")) {
+      if (source.toString().endsWith(".cu")) {
         command.addAll(List.of("-include", mine.resolve("emulator.hpp").toString()));
         command.addAll(List.of("-include", kernels.resolve("common.cuh").toString(), "-x", "c++"));
       }
       command.addAll(List.of("-c", source.toString(), "-o", object.toString()));
-      objects.add(object.toString());
+      link.add(object.toString());
       running.add(start(command, work));
       if (running.size() == TOGETHER) {
         await(running.removeFirst(), work);
@@ -116,12 +140,7 @@ final class Emulator {
     for (Process p : running) {
       await(p, work);
     }
-    List<String> command = new ArrayList<>(List.of("g++"));
-    command.addAll(link);
-    command.addAll(objects);
-    command.addAll(List.of("-o", work.resolve("linked").toString()));
-    await(start(command, work), work);
-    Files.move(work.resolve("linked"), library, StandardCopyOption.ATOMIC_MOVE);
+    await(start(link, work), work);
   }
 
   private static Process start(List<String> command, Path work) throws IOException {
