@@ -10,12 +10,18 @@
 
 #include "attention.cuh"
 
-// Whether all of queries q0..q0 + 63 see all of keys k0..k0 + 63, and no bias is to be added.
-DEVICE bool all_seen(const Attention& a, int q0, int k0) {
+// Whether all of queries q0..q0 + 63 see all of keys k0..k0 + 63, and no bias is to be added. For all
+// lanes of a warp: a mask that hides none of these keys costs one vote.
+DEVICE bool all_seen(const Attention& a, int b, int q0, int k0) {
   int shift = a.keys - a.queries;
-  return a.key_mask == 0 && a.bias == 0 && k0 + TILE <= a.keys && q0 + TILE <= a.queries &&
-         (!a.causal || k0 + TILE - 1 <= shift + q0) &&
-         (a.window == 0 || k0 > shift + q0 + TILE - 1 - a.window);
+  bool inside = a.query_segments == 0 && a.bias == 0 && k0 + TILE <= a.keys && q0 + TILE <= a.queries &&
+                (!a.causal || k0 + TILE - 1 <= shift + q0) &&
+                (a.window == 0 || k0 > shift + q0 + TILE - 1 - a.window);
+  if (!inside || a.key_mask == 0) {
+    return inside;
+  }
+  int key = k0 + lane_id();
+  return __all_sync(ALL_LANES, a.key_number(b, key) != 0 && a.key_number(b, key + 32) != 0);
 }
 
 // Scaled, biased scores in powers of two of this warp's 16 queries against 8 N keys; minus infinity
@@ -98,7 +104,7 @@ DEVICE void attend(bf16* out, float* lse, const bf16* q, const bf16* k, const bf
     const unsigned char* keys = stages + stage * 2 * BYTES;
     float s[8][4];
     multiply_rows<P, 8>(s, memory, keys, 0);
-    finish_scores(s, a, b, h, query, k0, all_seen(a, q0, k0));
+    finish_scores(s, a, b, h, query, k0, all_seen(a, b, q0, k0));
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       float higher = top[half];
@@ -201,7 +207,7 @@ DEVICE void attend_backward_q(bf16* dq, const bf16* d_out, const bf16* q, const 
     copy_wait<1>();
     __syncthreads();
     const unsigned char* keys = stages + stage * 2 * BYTES;
-    bool whole = all_seen(a, q0, k0);
+    bool whole = all_seen(a, b, q0, k0);
 #pragma unroll 1
     for (int part = 0; part < TILE; part += 8 * N) {  // half of the keys at a time: registers
       float s[N][4], dp[N][4];
@@ -278,7 +284,7 @@ DEVICE void attend_backward_kv(bf16* dk, bf16* dv, const bf16* d_out, const bf16
     copy_wait<1>();
     __syncthreads();
     int h = kv * group + i / each, q0 = begin + i % each * TILE;
-    bool whole = all_seen(a, q0, k0);
+    bool whole = all_seen(a, b, q0, k0);
     const unsigned char* queries = stages + (i & 1) * 2 * BYTES;
     const float* logs = figures + (i & 1) * 2 * TILE;
 #pragma unroll 1
