@@ -120,6 +120,7 @@ final class Emulator {
     Path work = parent(into);
     List<Path> sources = new ArrayList<>(kernelSources(kernels));
     sources.add(mine.resolve("emulator.cpp"));
+    sources.add(mine.resolve("instructions.cpp"));
     List<String> link = new ArrayList<>(List.of("g++", "-shared", "-o", into.toString()));
     List<Process> running = new ArrayList<>();
     for (Path source : sources) {
