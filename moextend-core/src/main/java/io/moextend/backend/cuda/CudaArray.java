@@ -85,7 +85,8 @@ final class CudaArray extends Array {
       case F32 -> "f32";
       case BF16 -> "bf16";
       case F16 -> "f16";
-      case F64, I64, I32, I8, U8 ->
+      case F64 -> "f64"; // sums, which are cast and copied
+      case I64, I32, I8, U8 ->
           throw new BackendException(
               "no kernel of backend cuda computes in %s; it has F32 and BF16".formatted(dtype));
     };

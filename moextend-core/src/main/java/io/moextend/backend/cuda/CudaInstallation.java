@@ -38,7 +38,7 @@ final class CudaInstallation {
               .formatted(DriverApi.LIBRARY);
     } else {
       try {
-        found = new DriverApi();
+        found = new DriverApi(DriverApi.LIBRARY);
         missing = unsuited(found, index);
         line = missing.isEmpty() ? card(found, index) : missing;
       } catch (BackendException e) {
@@ -130,7 +130,7 @@ final class CudaInstallation {
     return new NvidiaDriver(
         driver,
         index,
-        new KernelCompiler(nvrtc, architecture, cache),
+        new KernelCompiler(nvrtc, architecture, cache)::image,
         new NativeLibrary(library.toString()),
         versions);
   }

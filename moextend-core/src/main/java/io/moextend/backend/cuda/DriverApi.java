@@ -19,9 +19,13 @@ final class DriverApi {
 
   private final NativeLibrary library;
 
-  /** Loads and initialises the driver; throws where there is none or it has no card. */
-  DriverApi() {
-    library = new NativeLibrary(LIBRARY);
+  /**
+   * Loads and initialises the driver; throws where there is none or it has no card.
+   *
+   * @param name of its library, {@link #LIBRARY} but in tests
+   */
+  DriverApi(String name) {
+    library = new NativeLibrary(name);
     int result = call("cuInit", 0);
     if (result == NO_DEVICE) {
       throw new BackendException(

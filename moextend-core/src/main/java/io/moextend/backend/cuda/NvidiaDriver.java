@@ -17,8 +17,15 @@ final class NvidiaDriver implements Driver {
   private static final int USUAL_SHARED = 48 << 10;
   private static final int NOT_FOUND = 500;
 
+  /** Makes what the card loads. */
+  @FunctionalInterface
+  interface Compiler {
+    /** The machine code, or PTX, of a source. */
+    byte[] image(String name, String source);
+  }
+
   private final DriverApi api;
-  private final KernelCompiler compiler;
+  private final Compiler compiler;
   private final NativeLibrary products;
   private final Card card;
   private final int device;
@@ -31,7 +38,7 @@ final class NvidiaDriver implements Driver {
    * @param versions in words
    */
   NvidiaDriver(
-      DriverApi api, int index, KernelCompiler compiler, NativeLibrary products, String versions) {
+      DriverApi api, int index, Compiler compiler, NativeLibrary products, String versions) {
     this.api = api;
     this.compiler = compiler;
     this.products = products;

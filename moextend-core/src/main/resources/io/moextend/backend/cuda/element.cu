@@ -267,3 +267,16 @@ CAST(bf16, bf16, float, f32)
 CAST(bf16, bf16, f16, f16)
 CAST(f16, f16, float, f32)
 CAST(f16, f16, bf16, bf16)
+
+// Sums come in double, and optimizers may want them in float.
+KERNEL(cast_f64_f32, float* out, const double* x, i64 n) {
+  for (i64 i = grid_thread(); i < n; i += grid_threads()) {
+    out[i] = (float)x[i];
+  }
+}
+
+KERNEL(cast_f32_f64, double* out, const float* x, i64 n) {
+  for (i64 i = grid_thread(); i < n; i += grid_threads()) {
+    out[i] = x[i];
+  }
+}

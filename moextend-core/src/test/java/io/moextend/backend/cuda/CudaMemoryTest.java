@@ -146,7 +146,7 @@ class CudaMemoryTest {
   }
 
   /** Small whole numbers, so that every order of summing gives the same. */
-  private static float[] products(CudaBackend backend, Arena arena, DType type) {
+  static float[] products(CudaBackend backend, Arena arena, DType type) {
     var random = new Random(SEED);
     Array x = whole(backend, arena, type, random, 21, 19);
     Array d = whole(backend, arena, type, random, 21, 12);
