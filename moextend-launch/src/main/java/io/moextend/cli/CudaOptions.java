@@ -5,6 +5,7 @@ import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -17,7 +18,8 @@ final class CudaOptions {
       paramLabel = "DIR",
       description =
           "A folder with libnvrtc and libcublasLt, or a Python environment with NVIDIA's wheels;"
-              + " may be given several times. Asked before the loader's path and the Python on PATH.")
+              + " may be given several times. Asked before those in MOEXTEND_CUDA_LIBS, the loader's"
+              + " path and the Python on PATH.")
   private List<Path> libraries = new ArrayList<>();
 
   @Option(
@@ -38,6 +40,7 @@ final class CudaOptions {
    */
   LibrarySearch search(Map<String, String> environment, @Nullable String home) {
     var given = new ArrayList<Path>(libraries);
+    given.addAll(folders(environment, "MOEXTEND_CUDA_LIBS"));
     if (home != null) {
       Path fetched = Path.of(home, "moextend-launch", "target", "cuda-libs");
       if (Files.isDirectory(fetched)) {
@@ -53,12 +56,16 @@ final class CudaOptions {
     if (!python.isEmpty()) {
       folders.add(Path.of(python, "bin"));
     }
-    for (String folder : environment.getOrDefault("PATH", "").split(File.pathSeparator, -1)) {
-      if (!folder.isEmpty()) {
-        folders.add(Path.of(folder));
-      }
-    }
+    folders.addAll(folders(environment, "PATH"));
     return folders;
+  }
+
+  private static List<Path> folders(Map<String, String> environment, String variable) {
+    String all = environment.getOrDefault(variable, "");
+    return Arrays.stream(all.split(File.pathSeparator, -1))
+        .filter(folder -> !folder.isEmpty())
+        .map(Path::of)
+        .toList();
   }
 
   private @Nullable Path cache(Map<String, String> environment) {

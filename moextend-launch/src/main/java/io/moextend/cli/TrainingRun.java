@@ -94,7 +94,10 @@ final class TrainingRun {
     return Backends.open(
         config.training().backend(),
         new BackendProvider.Options(
-            threads == null ? group.threads() : threads, group.device(), group.share()),
+            threads == null ? group.threads() : threads,
+            group.device(),
+            group.share(),
+            new CudaOptions().search()),
         config.training().dtype().dtype());
   }
 
