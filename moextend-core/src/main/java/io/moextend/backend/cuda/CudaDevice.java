@@ -9,7 +9,8 @@ import java.util.function.UnaryOperator;
  * done in order.
  */
 final class CudaDevice implements AutoCloseable {
-  private static final int STAGING = 8 << 20;
+  private static final int BUFFERS = 16;
+  private static final int BUFFER = 2 << 20;
 
   private final Driver driver;
   private final long stream;
@@ -28,7 +29,7 @@ final class CudaDevice implements AutoCloseable {
     this.driver = driver;
     stream = driver.stream();
     memory = new CudaMemory(driver);
-    staging = new Staging(driver, stream, STAGING);
+    staging = new Staging(driver, stream, BUFFERS, BUFFER);
     fault = new Fault(driver);
     kernels = new Kernels(driver, stream);
     blas = driver.blas(stream);

@@ -110,7 +110,7 @@ class CudaMemoryTest {
   /** More than the page-locked buffers hold, and no multiple of them. */
   @Test
   void aLargeCopyGoesThroughInPieces() {
-    byte[] bytes = new byte[(20 << 20) + 13];
+    byte[] bytes = new byte[(40 << 20) + 13];
     new Random(SEED).nextBytes(bytes);
     try (Arena arena = backend.arena("large")) {
       Array array = backend.wrap(arena, DType.U8, MemorySegment.ofArray(bytes), bytes.length);
