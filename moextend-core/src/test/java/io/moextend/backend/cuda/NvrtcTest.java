@@ -27,7 +27,9 @@ import org.opentest4j.TestAbortedException;
 
 /**
  * The run-time compiler through our binding; it needs no card. Found on the loader's path, through
- * the Python on PATH, or in the folder that the variable MOEXTEND_CUDA_LIBS names.
+ * the Python on PATH, or in the folder that the variable MOEXTEND_CUDA_LIBS names. With
+ * MOEXTEND_CUDA_CACHE the kernels are kept in that folder, ready for a machine with a card and the
+ * same version of NVRTC.
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class NvrtcTest {
@@ -55,9 +57,11 @@ class NvrtcTest {
   @ParameterizedTest
   @EnumSource(Source.class)
   void everySourceCompilesForA100AndH100(Source source) {
+    String kept = System.getenv().getOrDefault("MOEXTEND_CUDA_CACHE", "");
+    KernelCache cache = kept.isEmpty() ? null : new KernelCache(Path.of(kept));
     for (int architecture : new int[] {80, 90}) {
       byte[] image =
-          new KernelCompiler(nvrtc, architecture, null).image(source.file(), source.text());
+          new KernelCompiler(nvrtc, architecture, cache).image(source.file(), source.text());
       assertThat(Arrays.copyOf(image, 4))
           .as("an ELF file for sm_%d", architecture)
           .containsExactly(0x7f, 'E', 'L', 'F');
