@@ -1,5 +1,5 @@
-// Tiles of grouped products and the tables they find their weights in: for grouped.cu and
-// grouped_f32.cu.
+// Tiles of grouped products and the tables they find their weights in: for
+// grouped.cu, grouped_sm90.cu and grouped_f32.cu.
 
 enum Mode { PRODUCT, TRANSPOSED, GRADIENT };
 
@@ -46,4 +46,50 @@ DEVICE const T* weight_row(const T* const* parts_of, const int* ends, int parts,
     begin = ends[p];
   }
   return parts_of[p] + (row - begin) * in;
+}
+
+// ---- bf16
+
+// 16 bytes of a row into shared memory; zeros where the row is not valid or behind the limit.
+template <bool VECTOR>
+DEVICE void fetch(unsigned char* to, const bf16* row, i64 column, i64 limit, bool valid) {
+  if (VECTOR) {
+    bool inside = valid && column < limit;
+    copy_async(to, inside ? row + column : row, inside);
+  } else {
+    unsigned v[8];
+#pragma unroll
+    for (int i = 0; i < 8; i++) {
+      v[i] = valid && column + i < limit ? row[column + i].bits : 0;
+    }
+    store16(to, make_uint4(v[0] | v[1] << 16, v[2] | v[3] << 16, v[4] | v[5] << 16, v[6] | v[7] << 16));
+  }
+}
+
+// Where a tile's operands lie. A: x, dy, or dy by columns; B: weights, or x.
+struct Operands {
+  const bf16* a;
+  i64 a_pitch;
+  const bf16* const* parts_of;  // of the tile's expert
+  const int* ends;
+  int parts;
+  const bf16* b;  // gradient: x; else the first part of the weights
+  i64 b_pitch;
+};
+
+DEVICE void store_pair(float* p, float first, float second, bool together) {
+  if (together) {
+    *(float2*)p = make_float2(first, second);
+  } else {
+    p[0] = first;
+    p[1] = second;
+  }
+}
+DEVICE void store_pair(bf16* p, float first, float second, bool together) {
+  if (together) {
+    *(unsigned*)p = pack_bf16(first, second);
+  } else {
+    p[0] = rounded<bf16>(first);
+    p[1] = rounded<bf16>(second);
+  }
 }

@@ -15,7 +15,7 @@ import org.opentest4j.TestAbortedException;
 /** Every kernel compiles for the cards we name, and none keeps registers in memory. */
 class CudaCompileTest {
   private static final Pattern ROW =
-      Pattern.compile("(?m)^(sm_\\d+)\\s+(\\w+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)$");
+      Pattern.compile("(?m)^(sm_\\d+a?)\\s+(\\w+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)$");
 
   /** Registers a thread may have. */
   private static final int MOST_REGISTERS = 255;
@@ -24,14 +24,14 @@ class CudaCompileTest {
   void everyKernelCompilesForSm80AndSm90WithoutSpills() throws Exception {
     requireNvcc();
     Process process =
-        new ProcessBuilder(List.of(script().toString(), "sm_80", "sm_90"))
+        new ProcessBuilder(List.of(script().toString(), "sm_80", "sm_90a"))
             .redirectErrorStream(true)
             .start();
     String table = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertThat(process.waitFor()).as(table).isEqualTo(0);
 
     var rows = ROW.matcher(table).results().toList();
-    for (String arch : List.of("sm_80", "sm_90")) {
+    for (String arch : List.of("sm_80", "sm_90a")) {
       var names = new TreeSet<String>();
       rows.stream().filter(r -> r.group(1).equals(arch)).forEach(r -> names.add(r.group(2)));
       assertThat(names)
@@ -39,6 +39,8 @@ class CudaCompileTest {
           .hasSizeGreaterThan(100)
           .contains("grouped_product_bf16", "attention_mma_bf16_128", "adam_f32");
     }
+    assertThat(rows)
+        .anySatisfy(row -> assertThat(row.group(2)).isEqualTo("grouped_product_wgmma_bf16"));
     assertThat(rows)
         .allSatisfy(
             row -> {

@@ -326,6 +326,17 @@ void copy_async(void* shared, const void* from, bool valid) {
   now->copies.push_back({shared, from, valid, now->group});
 }
 
+// Shared memory's addresses, from a multiple of 1024 on.
+uintptr_t window() { return (uintptr_t)dynamic->at() & ~(uintptr_t)1023; }
+unsigned shared_address(const void* p) { return (unsigned)((uintptr_t)p - window()); }
+const void* shared_at(unsigned address) {
+  auto* p = (unsigned char*)(window() + address);
+  if (p < dynamic->at() || p >= dynamic->at() + dynamic->bytes) {
+    fail("a product reads outside of the dynamic shared memory");
+  }
+  return p;
+}
+
 void copy_commit() { now->group++; }
 
 void copy_wait(int pending) {

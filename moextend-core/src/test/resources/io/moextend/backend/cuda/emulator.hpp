@@ -4,7 +4,8 @@
 //    run in between in an order that changes from launch to launch: a missing barrier shows;
 //  - blocks run one after the other in scrambled order: a dependency between blocks shows;
 //  - shared memory starts as NaN in every block, and has zones behind it that are looked at;
-//  - asynchronous copies arrive when they are waited for, NaN until then;
+//  - asynchronous copies arrive when they are waited for, NaN until then; products of warp groups
+//    read shared memory when they are waited for;
 //  - accesses of 16 bytes off a multiple of 16, barriers that not all threads reach and common
 //    instructions that lanes reach at different places are errors.
 // What is not: speed, memory order within a run of one thread, bank conflicts, exact rounding of
@@ -53,6 +54,14 @@ struct Pending {
   int group;
 };
 
+// A product by a group of four warps, of which this lane's part is still to be done.
+struct Product {
+  float (*d)[4];
+  uint64_t a, b;
+  bool more, a_turned, b_turned;
+  int group;
+};
+
 struct Fiber {
   void* stack_pointer;
   Place thread;
@@ -60,6 +69,8 @@ struct Fiber {
   bool running, finished;
   std::vector<Pending> copies;
   int group;
+  std::vector<Product> products;
+  int product_group;
 };
 
 extern Fiber* now;
@@ -77,6 +88,11 @@ void copy_commit();
 void copy_wait(int pending);
 void load_matrices(unsigned (&r)[4], const void* row, bool turned);
 void multiply_add(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b1);
+unsigned shared_address(const void* p);
+const void* shared_at(unsigned address);
+void multiply_group(float (&d)[32][4], uint64_t a, uint64_t b, bool more, bool a_turned, bool b_turned);
+void products_commit();
+void products_wait(int pending);
 uint16_t to_bf16(float x);
 uint16_t to_half(float x);
 float from_half(uint16_t bits);

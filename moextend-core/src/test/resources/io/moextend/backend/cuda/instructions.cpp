@@ -72,6 +72,54 @@ void multiply_add(float (&d)[4], const unsigned (&a)[4], unsigned b0, unsigned b
   collective(~0u, fragments, &own);
 }
 
+namespace {
+// An element of an operand of wgmma as its descriptor says, all with the 128-byte swizzle: along K
+// rows of 128 bytes in groups of 8; turned, blocks of 64 columns whose rows of 128 bytes are K.
+float described(uint64_t descriptor, bool turned, int row, int k) {
+  unsigned start = (unsigned)(descriptor & 0x3fff) << 4;
+  unsigned columns = (unsigned)(descriptor >> 16 & 0x3fff) << 4;
+  unsigned rows = (unsigned)(descriptor >> 32 & 0x3fff) << 4;
+  unsigned at = turned ? row / 64 * columns + k / 8 * rows + k % 8 * 128 + row % 64 * 2
+                       : row / 8 * rows + row % 8 * 128 + k * 2;
+  unsigned address = start + at;
+  address ^= (address >> 7 & 7) << 4;
+  return low(*(const uint16_t*)shared_at(address));
+}
+}  // namespace
+
+void multiply_group(float (&d)[32][4], uint64_t a, uint64_t b, bool more, bool a_turned, bool b_turned) {
+  if (a >> 62 != 1 || b >> 62 != 1) {
+    fail("an operand that is not laid out in the 128-byte swizzle");
+  }
+  now->products.push_back({d, a, b, more, a_turned, b_turned, now->product_group});
+}
+
+void products_commit() { now->product_group++; }
+
+void products_wait(int pending) {
+  Fiber& own = *now;
+  size_t done = 0;
+  for (; done < own.products.size() && own.products[done].group < own.product_group - pending; done++) {
+    const Product& p = own.products[done];
+    for (int half = 0; half < 2; half++) {
+      float a[16];
+      for (int k = 0; k < 16; k++) {
+        a[k] = described(p.a, p.a_turned, own.warp % 4 * 16 + half * 8 + own.lane / 4, k);
+      }
+      for (int column = 0; column < 64; column++) {
+        int n = column / 2 * 8 + own.lane % 4 * 2 + column % 2;
+        float& sum = p.d[column / 2][half * 2 + column % 2];
+        float total = p.more ? sum : 0;
+        for (int k = 0; k < 16; k++) {
+          total += a[k] * described(p.b, p.b_turned, n, k);
+        }
+        sum = total;
+      }
+    }
+  }
+  own.products.erase(own.products.begin(), own.products.begin() + (long)done);
+}
+
 unsigned ballot(unsigned mask, bool vote) {
   Vote own{vote, 0};
   collective(

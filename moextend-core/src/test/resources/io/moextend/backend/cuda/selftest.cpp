@@ -326,17 +326,25 @@ void products(std::vector<int> counts, long long in, long long out, int parts) {
     }
     auto *x = r.halves(rows * in), *dy = r.halves(rows * out);
     auto *xf = r.floats(rows * in), *dyf = r.floats(rows * out);
-    r.kernel("grouped_product_bf16", {over(out, 256), over(rows, 128) + experts}, 256, 98304,
-             r.out(rows * out * 2), x, narrow, ends, parts, offsets, experts, rows, in, out);
-    r.kernel("grouped_transposed_bf16", {over(in, 256), over(rows, 128) + experts}, 256, 98304,
-             r.out(rows * in * 2), dy, narrow, ends, parts, offsets, experts, rows, in, out);
+    for (bool hopper : {false, true}) {
+      unsigned shared = hopper ? 197632 : 98304;
+      r.kernel(hopper ? "grouped_product_wgmma_bf16" : "grouped_product_bf16",
+               {over(out, 256), over(rows, 128) + experts}, 256, shared, r.out(rows * out * 2), x, narrow,
+               ends, parts, offsets, experts, rows, in, out);
+      r.kernel(hopper ? "grouped_transposed_wgmma_bf16" : "grouped_transposed_bf16",
+               {over(in, 256), over(rows, 128) + experts}, 256, shared, r.out(rows * in * 2), dy, narrow,
+               ends, parts, offsets, experts, rows, in, out);
+      for (int e = 0; e < experts; e++) {
+        r.kernel(hopper ? "grouped_gradient_wgmma_bf16" : "grouped_gradient_bf16",
+                 {over(in, 256), over(out, 128)}, 256, shared, r.out(out * in * 4), dy, out, 0LL, x,
+                 offsets, e, out, in);
+      }
+    }
     r.kernel("grouped_product_f32", {over(out, 64), over(rows, 64) + experts}, 256, 0,
              r.out(rows * out * 4), xf, wide, ends, parts, offsets, experts, rows, in, out);
     r.kernel("grouped_transposed_f32", {over(in, 64), over(rows, 64) + experts}, 256, 0,
              r.out(rows * in * 4), dyf, wide, ends, parts, offsets, experts, rows, in, out);
     for (int e = 0; e < experts; e++) {
-      r.kernel("grouped_gradient_bf16", {over(in, 256), over(out, 128)}, 256, 98304, r.out(out * in * 4),
-               dy, out, 0LL, x, offsets, e, out, in);
       r.kernel("grouped_gradient_f32", {over(in, 64), over(out, 64)}, 256, 0, r.out(out * in * 4), dyf,
                out, 0LL, xf, offsets, e, out, in);
     }
@@ -404,6 +412,7 @@ int main() {
   products({130, 0, 20}, 72, 40, 3);
   products({4, 1}, 33, 17, 2);
   products({0, 0}, 8, 8, 1);
+  products({5}, 264, 330, 1);  // more steps than the ring has stages
   attention(1, 7, 7, 2, 2, 10, 1, 0);
   attention(2, 70, 130, 4, 2, 40, 1, 0);
   attention(1, 130, 130, 2, 1, 72, 1, 40);
