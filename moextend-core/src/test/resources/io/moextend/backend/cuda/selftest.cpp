@@ -326,18 +326,40 @@ void products(std::vector<int> counts, long long in, long long out, int parts) {
     }
     auto *x = r.halves(rows * in), *dy = r.halves(rows * out);
     auto *xf = r.floats(rows * in), *dyf = r.floats(rows * out);
+    std::vector<unsigned char*> results[2];
     for (bool hopper : {false, true}) {
       unsigned shared = hopper ? 197632 : 98304;
+      auto& of = results[hopper];
+      of = {r.out(rows * out * 2), r.out(rows * in * 2)};
       r.kernel(hopper ? "grouped_product_wgmma_bf16" : "grouped_product_bf16",
-               {over(out, 256), over(rows, 128) + experts}, 256, shared, r.out(rows * out * 2), x, narrow,
-               ends, parts, offsets, experts, rows, in, out);
+               {over(out, 256), over(rows, 128) + experts}, 256, shared, of[0], x, narrow, ends, parts,
+               offsets, experts, rows, in, out);
       r.kernel(hopper ? "grouped_transposed_wgmma_bf16" : "grouped_transposed_bf16",
-               {over(in, 256), over(rows, 128) + experts}, 256, shared, r.out(rows * in * 2), dy, narrow,
-               ends, parts, offsets, experts, rows, in, out);
+               {over(in, 256), over(rows, 128) + experts}, 256, shared, of[1], dy, narrow, ends, parts,
+               offsets, experts, rows, in, out);
       for (int e = 0; e < experts; e++) {
+        of.push_back(r.out(out * in * 4));
         r.kernel(hopper ? "grouped_gradient_wgmma_bf16" : "grouped_gradient_bf16",
-                 {over(in, 256), over(out, 128)}, 256, shared, r.out(out * in * 4), dy, out, 0LL, x,
-                 offsets, e, out, in);
+                 {over(in, 256), over(out, 128)}, 256, shared, of.back(), dy, out, 0LL, x, offsets, e, out, in);
+      }
+    }
+    auto narrow_at = [](unsigned char* p, long long i) {
+      uint16_t bits;
+      memcpy(&bits, p + i * 2, 2);
+      return __uint_as_float((unsigned)bits << 16);
+    };
+    auto wide_at = [](unsigned char* p, long long i) {
+      float v;
+      memcpy(&v, p + i * 4, 4);
+      return v;
+    };
+    for (size_t n = 0; n < results[0].size(); n++) {  // wgmma against mma.sync
+      long long size = n == 0 ? rows * out : n == 1 ? rows * in : out * in;
+      for (long long i = 0; i < size; i++) {
+        float want = n < 2 ? narrow_at(results[0][n], i) : wide_at(results[0][n], i);
+        float got = n < 2 ? narrow_at(results[1][n], i) : wide_at(results[1][n], i);
+        expect(std::fabs(got - want) <= (n < 2 ? 0.02f : 1e-4f) * std::fmax(1.f, std::fabs(want)),
+               "wgmma gives what mma.sync gives");
       }
     }
     r.kernel("grouped_product_f32", {over(out, 64), over(rows, 64) + experts}, 256, 0,
