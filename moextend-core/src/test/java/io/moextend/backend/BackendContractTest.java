@@ -6,11 +6,11 @@ import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import io.moextend.array.DType;
 import io.moextend.backend.BackendProvider.Options;
+import io.moextend.backend.KernelCases.Seeded;
 import io.moextend.backend.Trial.Result;
 import io.moextend.backend.cuda.EmulatedCuda;
 import io.moextend.backend.plain.PlainBackend;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.stream.Stream;
@@ -26,7 +26,6 @@ import org.junit.jupiter.api.TestInstance;
  */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
 class BackendContractTest {
-  private static final long SEED = 20261122;
   private static final Options OPTIONS = new Options(2, 0);
 
   /** One backend in one compute type, and what its results are compared with. */
@@ -72,24 +71,8 @@ class BackendContractTest {
     opened.forEach(Backend::close);
   }
 
-  private static List<Case> cases() {
-    return Stream.of(
-            MatrixCases.cases(),
-            NormCases.cases(),
-            ElementCases.cases(),
-            RowCases.cases(),
-            AttentionCases.cases(),
-            RoutingCases.cases(),
-            LossCases.cases(),
-            UpdateCases.cases(),
-            AdafactorCases.cases(),
-            AdapterCases.cases())
-        .flatMap(s -> s)
-        .toList();
-  }
-
   private interface Claim {
-    void check(Candidate candidate, Case kernel, long seed);
+    void check(Candidate candidate, Seeded seeded);
   }
 
   private Stream<DynamicTest> each(Claim claim) {
@@ -105,14 +88,13 @@ class BackendContractTest {
     for (Candidate candidate : candidates) {
       boolean all = emulated || !candidate.backend().device().startsWith(EmulatedCuda.DEVICE);
       var met = new HashSet<String>();
-      long seed = SEED;
-      for (Case kernel : cases()) {
-        long own = seed++;
+      for (Seeded seeded : KernelCases.seeded()) {
+        Case kernel = seeded.kernel();
         if (!all && !(kernel.readsAll() && met.add(kernel.kernel()))) {
           continue;
         }
-        String name = "%s %s seed %d".formatted(candidate, kernel, own);
-        tests.add(dynamicTest(name, () -> named(name, () -> claim.check(candidate, kernel, own))));
+        String name = candidate + " " + seeded;
+        tests.add(dynamicTest(name, () -> named(name, () -> claim.check(candidate, seeded))));
       }
     }
     return tests.stream();
@@ -129,29 +111,21 @@ class BackendContractTest {
   @TestFactory
   Stream<DynamicTest> everyKernelAgreesWithTheOracleAndLeavesItsInputs() {
     return each(
-        (candidate, kernel, seed) -> {
+        (candidate, seeded) -> {
           long before = candidate.backend().memory().liveBytes();
-          List<Result> got = run(candidate, kernel, seed);
+          List<Result> got = run(candidate, seeded);
           assertThat(candidate.backend().memory().liveBytes()).as("live bytes").isEqualTo(before);
-          List<Result> want;
-          try (var trial =
-              new Trial(candidate.oracle(), candidate.type(), DType.F64, seed, Trial.NONE)) {
-            kernel.body().accept(trial);
-            want = trial.results();
-          }
-          assertThat(got).as("results").hasSameSizeAs(want);
-          for (int i = 0; i < got.size(); i++) {
-            compare(got.get(i), want.get(i));
-          }
+          KernelCases.compare(
+              got, KernelCases.wanted(candidate.oracle(), candidate.type(), seeded));
         });
   }
 
   @TestFactory
   Stream<DynamicTest> theSameCallTwiceGivesTheSameBits() {
     return each(
-        (candidate, kernel, seed) -> {
-          List<Result> first = run(candidate, kernel, seed);
-          List<Result> second = run(candidate, kernel, seed);
+        (candidate, seeded) -> {
+          List<Result> first = run(candidate, seeded);
+          List<Result> second = run(candidate, seeded);
           for (int i = 0; i < first.size(); i++) {
             assertThat(second.get(i).values())
                 .as(first.get(i).name())
@@ -164,15 +138,16 @@ class BackendContractTest {
   @TestFactory
   Stream<DynamicTest> aFreedInputIsRefused() {
     return each(
-        (candidate, kernel, seed) -> {
-          if (!kernel.readsAll()) {
+        (candidate, seeded) -> {
+          if (!seeded.kernel().readsAll()) {
             return;
           }
-          for (int i : inputsWithElements(candidate, kernel, seed)) {
+          for (int i : inputsWithElements(candidate, seeded)) {
             Throwable refusal;
             try (var trial =
-                new Trial(candidate.backend(), candidate.type(), candidate.type(), seed, i)) {
-              refusal = catchThrowable(() -> kernel.body().accept(trial));
+                new Trial(
+                    candidate.backend(), candidate.type(), candidate.type(), seeded.seed(), i)) {
+              refusal = catchThrowable(() -> seeded.kernel().body().accept(trial));
             }
             assertThat(refusal)
                 .as("after input %d was freed", i)
@@ -183,11 +158,12 @@ class BackendContractTest {
         false);
   }
 
-  private static List<Integer> inputsWithElements(Candidate candidate, Case kernel, long seed) {
+  private static List<Integer> inputsWithElements(Candidate candidate, Seeded seeded) {
     var found = new ArrayList<Integer>();
     try (var trial =
-        new Trial(candidate.backend(), candidate.type(), candidate.type(), seed, Trial.NONE)) {
-      kernel.body().accept(trial);
+        new Trial(
+            candidate.backend(), candidate.type(), candidate.type(), seeded.seed(), Trial.NONE)) {
+      seeded.kernel().body().accept(trial);
       for (int i = 0; i < trial.made(); i++) {
         if (trial.hasElements(i)) {
           found.add(i);
@@ -197,39 +173,7 @@ class BackendContractTest {
     return found;
   }
 
-  private static List<Result> run(Candidate candidate, Case kernel, long seed) {
-    try (var trial =
-        new Trial(candidate.backend(), candidate.type(), candidate.type(), seed, Trial.NONE)) {
-      kernel.body().accept(trial);
-      trial.requireInputsUnchanged();
-      return trial.results();
-    }
-  }
-
-  private static void compare(Result got, Result want) {
-    assertThat(got.name()).isEqualTo(want.name());
-    assertThat(got.shape()).as("shape of %s", got.name()).isEqualTo(want.shape());
-    double[] g = got.values();
-    double[] w = want.values();
-    int rank = got.shape().length;
-    int width = Math.toIntExact(Math.max(1, got.shape()[rank - 1]));
-    double rms = Math.sqrt(Arrays.stream(w).map(x -> x * x).average().orElse(0));
-    // a row that cancels is held to its neighbours' size
-    double least = got.loosened() > 1 ? largest(w, 0, w.length) : 0.1 * rms;
-    for (int from = 0; from < w.length; from += width) {
-      double largest = Math.max(least, largest(w, from, from + width));
-      double allowed = largest * Tolerance.of(got.dtype()) * got.loosened();
-      for (int i = from; i < from + width; i++) {
-        if (!(Math.abs(g[i] - w[i]) <= allowed) && Double.compare(g[i], w[i]) != 0) {
-          throw new AssertionError(
-              "%s%s: element %d is %s, the oracle's %s; allowed %.2g"
-                  .formatted(got.name(), Arrays.toString(got.shape()), i, g[i], w[i], allowed));
-        }
-      }
-    }
-  }
-
-  private static double largest(double[] values, int from, int until) {
-    return Arrays.stream(values, from, until).map(Math::abs).max().orElse(0);
+  private static List<Result> run(Candidate candidate, Seeded seeded) {
+    return KernelCases.run(candidate.backend(), candidate.type(), seeded);
   }
 }

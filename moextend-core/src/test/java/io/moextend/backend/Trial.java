@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.zip.CRC32C;
 
 /**
  * One run of one case on one backend: makes inputs from a seed, watches that they stay as they
@@ -222,6 +223,19 @@ final class Trial implements AutoCloseable {
       backend.copyOut(input.array(), MemorySegment.ofArray(now));
       assertThat(now).as("input %d, %s, after the call", i, input.array()).isEqualTo(input.bytes());
     }
+  }
+
+  /** Of the values of all inputs, whatever they are stored in. */
+  long fingerprint() {
+    var crc = new CRC32C();
+    for (Input input : inputs) {
+      double[] values =
+          Rounding.decode(input.array().dtype(), MemorySegment.ofArray(input.bytes()));
+      byte[] bytes = new byte[values.length * Double.BYTES];
+      MemorySegment.ofArray(bytes).asByteBuffer().asDoubleBuffer().put(values);
+      crc.update(bytes);
+    }
+    return crc.getValue();
   }
 
   @Override
