@@ -108,6 +108,14 @@ final class BenchStepCommand implements Callable<Integer> {
   private int bucketBytes;
 
   @Option(
+      names = "--transport",
+      defaultValue = "auto",
+      paramLabel = "auto|shared_memory|aeron_ipc|aeron_udp",
+      description =
+          "What ranks talk over, as distributed.transport of a configuration (default: ${DEFAULT-VALUE}).")
+  private DistributedSection.Wire transport = DistributedSection.Wire.AUTO;
+
+  @Option(
       names = "--profile",
       description = "Prints where a step's time goes, kernel by kernel, before the result line.")
   private boolean profile;
@@ -146,7 +154,7 @@ final class BenchStepCommand implements Callable<Integer> {
     if (launch.asked(System.getenv())) {
       return OwnRanks.measure(spec, launch);
     }
-    try (RankGroup group = OwnRanks.join(DistributedSection.Wire.AUTO, () -> false);
+    try (RankGroup group = OwnRanks.join(transport, () -> false);
         Backend backend = backendOptions.open(group)) {
       KernelProfile kernels = profile ? new KernelProfile(backend) : null;
       run(group, kernels == null ? backend : kernels.backend(), kernels, work);
@@ -172,7 +180,7 @@ final class BenchStepCommand implements Callable<Integer> {
       if (write != null && group.rank() == 0) {
         bench.write(write);
       }
-      var run = new Run(group.world(), bench, ranked.optimizer(), conversation);
+      var run = new Run(backend, group.world(), bench, ranked.optimizer(), conversation);
       conversation.barrier("start");
       backend.memory().resetPeak(); // a random start takes more than a checkpoint that is mapped
       var counted = new ArrayList<Timed>();
@@ -213,12 +221,14 @@ final class BenchStepCommand implements Callable<Integer> {
   }
 
   /** What one step needs. */
-  private record Run(int world, StepBench bench, Optimizer optimizer, Conversation conversation) {
+  private record Run(
+      Backend backend, int world, StepBench bench, Optimizer optimizer, Conversation conversation) {
     Timed step() {
       long start = System.nanoTime();
       double loss = bench.backpropagate(optimizer.gradients(true), 1.0 / world);
       optimizer.step(1e-4, 1);
-      return new Timed((System.nanoTime() - start) / 1e9, conversation.exposure(), loss);
+      double seconds = (System.nanoTime() - start) / 1e9;
+      return new Timed(seconds, conversation.exposure(), loss, backend.memory().liveBytes());
     }
 
     /** Two steps more: one as it is, one that runs each product alone too. */

@@ -27,8 +27,12 @@ import java.util.function.ToDoubleFunction;
  * @param peaks of each rank: bytes of the process, and of its arrays
  */
 record StepFigures(double start, List<Timed> counted, List<Double> losses, double[][] peaks) {
-  /** One step of all ranks. */
-  record Timed(double seconds, Exposure exchange, double loss) {}
+  /**
+   * One step of all ranks.
+   *
+   * @param liveBytes of arrays after it
+   */
+  record Timed(double seconds, Exposure exchange, double loss, long liveBytes) {}
 
   private double median(ToDoubleFunction<Timed> of) {
     return Medians.of(counted.stream().map(of::applyAsDouble).toList());
@@ -48,6 +52,13 @@ record StepFigures(double start, List<Timed> counted, List<Double> losses, doubl
     line.put("device", backend.device());
     line.put("tokens_per_s", Medians.rounded(world * work.size().tokens() / median, 1));
     line.put("step_s", Medians.rounded(median, 4));
+    bench
+        .neededFlops()
+        .ifPresent(
+            flops -> {
+              line.put("needed_tflop", Medians.rounded(world * flops / 1e12, 6));
+              line.put("needed_tflop_s", Medians.rounded(world * flops / 1e12 / median, 4));
+            });
     ArrayNode all = line.putArray("step_s_all");
     counted.forEach(step -> all.add(Medians.rounded(step.seconds(), 3)));
     line.put("first_step_s", Medians.rounded(start, 2));
@@ -70,6 +81,9 @@ record StepFigures(double start, List<Timed> counted, List<Double> losses, doubl
     line.put("largest_layer_bytes", Arrays.stream(layers).max().orElse(0));
     ArrayNode ranks = line.putArray("arrays_peak_bytes");
     Arrays.stream(peaks).forEach(p -> ranks.add((long) p[1]));
+    ArrayNode live = line.putArray("arrays_live_bytes"); // grows where a step leaves something
+    live.add(counted.getFirst().liveBytes());
+    live.add(counted.getLast().liveBytes());
   }
 
   private void putExchange(ObjectNode line) {

@@ -24,6 +24,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.random.RandomGenerator;
 import java.util.random.RandomGeneratorFactory;
 import java.util.stream.IntStream;
@@ -79,11 +80,14 @@ public final class StepBench implements AutoCloseable {
     Stage stage = work.stage();
     DType dtype = work.dtype();
     DecoderConfig config = work.model().config(size, stage);
-    this.model =
-        new Decoder(
+    var fresh =
+        new RepeatedNormals(
             new FreshParameters(
                 backend, arena, dtype, stage.trained(), config.initializerRange(), 0),
-            config);
+            arena,
+            dtype);
+    this.model = new Decoder(fresh, config);
+    fresh.done();
     this.trained = stage.freezeAllBut(model);
     this.loss = CausalLoss.published(config);
     RandomGenerator random = RandomGeneratorFactory.of("L64X128MixRandom").create(rank);
@@ -118,6 +122,13 @@ public final class StepBench implements AutoCloseable {
   /** In the model's order. */
   public List<Parameter> trained() {
     return trained;
+  }
+
+  /** Multiplications and additions that a step cannot do without; none where not counted. */
+  public OptionalDouble neededFlops() {
+    return work.model() == StepModel.MIXTRAL && NeededFlops.counts(work.stage())
+        ? OptionalDouble.of(NeededFlops.of(size, work.stage()).total())
+        : OptionalDouble.empty();
   }
 
   /**
