@@ -227,6 +227,7 @@ final class BenchStepCommand implements Callable<Integer> {
       long start = System.nanoTime();
       double loss = bench.backpropagate(optimizer.gradients(true), 1.0 / world);
       optimizer.step(1e-4, 1);
+      backend.synchronize();
       double seconds = (System.nanoTime() - start) / 1e9;
       return new Timed(seconds, conversation.exposure(), loss, backend.memory().liveBytes());
     }
