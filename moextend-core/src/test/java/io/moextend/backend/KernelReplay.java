@@ -5,12 +5,14 @@ import io.moextend.backend.BackendProvider.Options;
 import io.moextend.backend.KernelCases.Answer;
 import io.moextend.backend.KernelCases.Seeded;
 import io.moextend.backend.Trial.Result;
+import java.io.File;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 
 /**
  * The contract of {@link BackendContractTest} on a machine that has neither the oracle nor a test
@@ -24,8 +26,9 @@ final class KernelReplay {
 
   public static void main(String[] args) throws IOException {
     boolean records = args.length == 2 && args[0].equals("record");
-    if (!records && !(args.length == 3 && args[0].equals("replay"))) {
-      System.err.println("usage: record FILE | replay FILE BACKEND");
+    if (!records && !(args.length >= 3 && args[0].equals("replay"))) {
+      System.err.println(
+          "usage: record FILE | replay FILE BACKEND [folders of commands [kernel cache [folders of libraries]]]");
       System.exit(2);
     }
     if (records) {
@@ -35,10 +38,22 @@ final class KernelReplay {
       return;
     }
     int threads = Runtime.getRuntime().availableProcessors();
+    var search =
+        new LibrarySearch(
+            folders(args, 5), folders(args, 3), args.length > 4 ? Path.of(args[4]) : null);
     KernelRecord wanted = KernelRecord.read(Path.of(args[1]));
-    try (Backend backend = Backends.open(args[2], new Options(threads, 0))) {
+    try (Backend backend = Backends.open(args[2], new Options(threads, 0, null, search))) {
       System.exit(replay(backend, wanted, KernelCases.seeded(), System.out) ? 0 : 3);
     }
+  }
+
+  private static List<Path> folders(String[] args, int at) {
+    return args.length <= at
+        ? List.of()
+        : Stream.of(args[at].split(File.pathSeparator, -1))
+            .filter(folder -> !folder.isEmpty())
+            .map(Path::of)
+            .toList();
   }
 
   /** True where nothing is wrong; says what is, and one line of JSON for each type. */

@@ -110,7 +110,7 @@ final class BenchStepCommand implements Callable<Integer> {
   @Option(
       names = "--transport",
       defaultValue = "auto",
-      paramLabel = "auto|shared_memory|aeron_ipc|aeron_udp",
+      paramLabel = "auto|shared_memory|aeron_ipc|aeron_udp|nccl",
       description =
           "What ranks talk over, as distributed.transport of a configuration (default: ${DEFAULT-VALUE}).")
   private DistributedSection.Wire transport = DistributedSection.Wire.AUTO;

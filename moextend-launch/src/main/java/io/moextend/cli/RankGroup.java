@@ -7,7 +7,6 @@ import io.moextend.comm.Collective;
 import io.moextend.comm.aeron.Endpoint;
 import io.moextend.comm.aeron.UdpPorts;
 import io.moextend.comm.device.Conversation;
-import io.moextend.comm.device.HostWire;
 import io.moextend.comm.device.LoneWire;
 import io.moextend.comm.group.Group;
 import io.moextend.comm.group.GroupLimits;
@@ -33,6 +32,7 @@ final class RankGroup implements AutoCloseable {
   private final int generation;
   private final BooleanSupplier stop;
   private final Closing closing;
+  private final CardWires cards;
 
   /** What a group does at its end. */
   private interface Closing {
@@ -49,7 +49,8 @@ final class RankGroup implements AutoCloseable {
       @Nullable Path share,
       int generation,
       BooleanSupplier stop,
-      Closing closing) {
+      Closing closing,
+      CardWires cards) {
     this.collective = collective;
     this.localWorld = localWorld;
     this.device = device;
@@ -57,13 +58,14 @@ final class RankGroup implements AutoCloseable {
     this.generation = generation;
     this.stop = stop;
     this.closing = closing;
+    this.cards = cards;
   }
 
   /**
    * @param stop whether this process was asked to leave
    */
   static RankGroup alone(BooleanSupplier stop) {
-    return new RankGroup(null, 1, 0, null, 0, stop, (finished, failure) -> {});
+    return new RankGroup(null, 1, 0, null, 0, stop, (finished, failure) -> {}, CardWires.NONE);
   }
 
   /**
@@ -79,7 +81,8 @@ final class RankGroup implements AutoCloseable {
         null,
         0,
         stop,
-        (finished, failure) -> collective.close());
+        (finished, failure) -> collective.close(),
+        CardWires.NONE);
   }
 
   /**
@@ -105,10 +108,11 @@ final class RankGroup implements AutoCloseable {
       folder = RankFolder.of(group, out);
       Collective collective = new RankWires(group, limits, address, folder.path(), out).open(wire);
       RankFolder opened = folder;
+      int devices = Math.max(1, LocalDevices.count(System.getenv()));
       return new RankGroup(
           collective,
           environment.localWorld(),
-          environment.localRank() % Math.max(1, LocalDevices.count(System.getenv())),
+          environment.localRank() % devices,
           folder.share(),
           environment.generation(),
           () -> asked.getAsBoolean() || group.stopRequested(),
@@ -121,7 +125,8 @@ final class RankGroup implements AutoCloseable {
             collective.close();
             opened.close();
             group.close();
-          });
+          },
+          CardWires.of(wire, devices, environment.localWorld(), group.vigil(), out));
     } catch (RuntimeException e) {
       group.fail(String.valueOf(e.getMessage()));
       if (folder != null) {
@@ -161,7 +166,7 @@ final class RankGroup implements AutoCloseable {
   }
 
   /**
-   * What the ranks talk over, in words.
+   * What the ranks talk over, in words; where cards talk by NCCL it is what they meet over.
    *
    * @param asked as the run was told
    */
@@ -170,7 +175,7 @@ final class RankGroup implements AutoCloseable {
       case SHARED_MEMORY -> "shared memory";
       case AERON_IPC -> "Aeron IPC";
       case AERON_UDP -> "Aeron over UDP";
-      case AUTO ->
+      case AUTO, NCCL ->
           localWorld == world()
               ? "shared memory"
               : localWorld == 1
@@ -193,7 +198,7 @@ final class RankGroup implements AutoCloseable {
   @SuppressWarnings("MustBeClosedChecker") // the conversation closes its wire
   Conversation conversation(Backend backend) {
     Collective known = collective;
-    return new Conversation(known == null ? new LoneWire(backend) : new HostWire(backend, known));
+    return new Conversation(known == null ? new LoneWire(backend) : cards.wire(backend, known));
   }
 
   /** All was done that was to be done: to {@link #close} is then no failure. */

@@ -88,7 +88,7 @@ record RankWires(
         requireOneHost(place, wire);
         yield new SharedMemoryCollective(folder, group.rank(), group.world(), vigil);
       }
-      case AUTO -> byPlace(place, vigil);
+      case AUTO, NCCL -> byPlace(place, vigil); // NCCL's ranks meet over it
     };
   }
 

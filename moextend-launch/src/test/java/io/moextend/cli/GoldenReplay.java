@@ -20,8 +20,8 @@ import java.util.stream.Stream;
 
 /**
  * Every reference case through {@code moextend trace} on a machine without a test runner: {@code
- * GOLDEN-FOLDER BACKEND SCRATCH [CASE...]}. In f32 every tensor has to agree, in bf16 the losses
- * within {@value #SHARE}.
+ * GOLDEN-FOLDER BACKEND SCRATCH CASE|all [OPTION-OF-TRACE...]}. In f32 every tensor has to agree,
+ * in bf16 the losses within {@value #SHARE}.
  */
 final class GoldenReplay {
   private static final double SHARE = 0.01;
@@ -59,23 +59,29 @@ final class GoldenReplay {
   private final Path golden;
   private final String backend;
   private final Path scratch;
+  private final List<String> more;
   private final PrintStream out;
 
-  GoldenReplay(Path golden, String backend, Path scratch, PrintStream out) {
+  /**
+   * @param more options of trace
+   */
+  GoldenReplay(Path golden, String backend, Path scratch, List<String> more, PrintStream out) {
     this.golden = golden;
     this.backend = backend;
     this.scratch = scratch;
+    this.more = List.copyOf(more);
     this.out = out;
   }
 
   public static void main(String[] args) throws IOException {
-    if (args.length < 3) {
-      System.err.println("usage: GOLDEN-FOLDER BACKEND SCRATCH [CASE...]");
+    if (args.length < 4) {
+      System.err.println("usage: GOLDEN-FOLDER BACKEND SCRATCH CASE|all [OPTION-OF-TRACE...]");
       System.exit(2);
     }
-    List<String> cases = args.length > 3 ? List.of(args).subList(3, args.length) : CASES;
+    List<String> cases = args[3].equals("all") ? CASES : List.of(args[3]);
+    List<String> more = List.of(args).subList(4, args.length);
     Path scratch = Files.createDirectories(Path.of(args[2]));
-    var replay = new GoldenReplay(Path.of(args[0]), args[1], scratch, System.out);
+    var replay = new GoldenReplay(Path.of(args[0]), args[1], scratch, more, System.out);
     boolean right = true;
     for (String type : List.of("f32", "bf16")) {
       right &= replay.run(type, cases);
@@ -89,6 +95,7 @@ final class GoldenReplay {
     int wrong = 0;
     int tensors = 0;
     double worst = 0;
+    String worstCase = "";
     for (String name : cases) {
       Verdict verdict = verdict(type, name);
       verdict.wrong.stream()
@@ -96,17 +103,21 @@ final class GoldenReplay {
           .forEach(fault -> out.printf("%s %s: %s%n", type, name, fault));
       wrong += verdict.wrong.isEmpty() ? 0 : 1;
       tensors += verdict.tensors;
-      worst = Math.max(worst, verdict.worstLoss);
+      if (verdict.worstLoss > worst) {
+        worst = verdict.worstLoss;
+        worstCase = name;
+      }
     }
     out.printf(
         Locale.ROOT,
-        "{\"check\":\"golden\",\"backend\":\"%s\",\"dtype\":\"%s\",\"cases\":%d,\"wrong\":%d,\"tensors\":%d,\"worst_loss\":%.6f,\"seconds\":%.1f}%n",
+        "{\"check\":\"golden\",\"backend\":\"%s\",\"dtype\":\"%s\",\"cases\":%d,\"wrong\":%d,\"tensors\":%d,\"worst_loss\":%.6f,\"of\":\"%s\",\"seconds\":%.1f}%n",
         backend,
         type,
         cases.size(),
         wrong,
         tensors,
         worst,
+        worstCase,
         (System.nanoTime() - start) / 1e9);
     return wrong == 0;
   }
@@ -131,6 +142,7 @@ final class GoldenReplay {
   private Object[] words(String type, String name, Path given, Path traced) throws IOException {
     JsonNode optimizer = JSON.readTree(given.resolve("meta.json").toFile()).path("optimizer");
     var words = new ArrayList<Object>(List.of("trace", "--backend", backend, "--dtype", type));
+    words.addAll(more);
     words.addAll(List.of("--model", given, "--inputs", given.resolve("inputs.safetensors")));
     words.addAll(List.of("--output", traced, "--gradients", "--adamw-steps", 3));
     words.addAll(List.of("--learning-rate", optimizer.path("lr").asText("0.001")));

@@ -43,7 +43,8 @@ class GoldenReplayTest {
   private String replay(Path golden, String type, List<String> cases) throws IOException {
     var said = new ByteArrayOutputStream();
     var out = new PrintStream(said, true, StandardCharsets.UTF_8);
-    boolean right = new GoldenReplay(golden, "cpu", folder, out).run(type, cases);
+    boolean right =
+        new GoldenReplay(golden, "cpu", folder, List.of("--threads", "2"), out).run(type, cases);
     return right + " " + said.toString(StandardCharsets.UTF_8);
   }
 

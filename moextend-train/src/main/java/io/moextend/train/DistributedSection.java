@@ -47,7 +47,10 @@ public record DistributedSection(
 
   /** What exchanges go over. */
   public enum Wire {
-    /** Mapped memory within a host, Aeron over UDP between hosts. */
+    /**
+     * From card to card by NCCL where all ranks can; else mapped memory within a host, Aeron over
+     * UDP between hosts.
+     */
     @JsonProperty("auto")
     AUTO,
     @JsonProperty("shared_memory")
@@ -55,7 +58,10 @@ public record DistributedSection(
     @JsonProperty("aeron_ipc")
     AERON_IPC,
     @JsonProperty("aeron_udp")
-    AERON_UDP
+    AERON_UDP,
+    /** By NCCL or not at all; sums are then not in the order of ranks. */
+    @JsonProperty("nccl")
+    NCCL
   }
 
   public DistributedSection {

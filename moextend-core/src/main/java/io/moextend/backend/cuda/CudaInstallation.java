@@ -108,7 +108,12 @@ final class CudaInstallation {
     lines.add("card     " + cardLine);
     lines.add("nvrtc    " + compiler.text());
     lines.add("cublasLt " + products.text());
-    lines.add("nccl     " + collectives.text());
+    lines.add(
+        "nccl     "
+            + collectives.text()
+            + (collectives.file() == null
+                ? ""
+                : "; sums over cards are not in the order of ranks"));
     return lines;
   }
 
