@@ -1,6 +1,7 @@
 package io.moextend.cli;
 
 import io.moextend.backend.Backend;
+import io.moextend.backend.BackendException;
 import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
 import java.io.PrintWriter;
@@ -53,6 +54,8 @@ final class DoctorCommand implements Callable<Integer> {
   private static String describe(BackendProvider provider, BackendProvider.Options options) {
     try (Backend backend = provider.open(options)) {
       return backend.device() + "; computes in " + backend.computeTypes();
+    } catch (BackendException e) {
+      return "missing: " + e.getMessage();
     }
   }
 }

@@ -40,8 +40,17 @@ public final class Nd4jBackendProvider implements BackendProvider {
     } catch (LinkageError e) {
       throw new BackendException(
           "ND4J's native library does not load here (%s); is the jar for this platform on the class path?"
-              .formatted(e.getMessage()),
+              .formatted(reason(e)),
           e);
     }
+  }
+
+  /** Of an initialiser that failed, what failed in it. */
+  private static String reason(Throwable e) {
+    Throwable deepest = e;
+    while (deepest.getCause() != null) {
+      deepest = deepest.getCause();
+    }
+    return String.valueOf(deepest.getMessage());
   }
 }
