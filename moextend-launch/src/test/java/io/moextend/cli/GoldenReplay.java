@@ -74,8 +74,13 @@ final class GoldenReplay {
   }
 
   public static void main(String[] args) throws IOException {
+    if (args.length == 1 && args[0].equals("list")) {
+      CASES.forEach(System.out::println);
+      return;
+    }
     if (args.length < 4) {
-      System.err.println("usage: GOLDEN-FOLDER BACKEND SCRATCH CASE|all [OPTION-OF-TRACE...]");
+      System.err.println(
+          "usage: list | GOLDEN-FOLDER BACKEND SCRATCH CASE|all [OPTION-OF-TRACE...]");
       System.exit(2);
     }
     List<String> cases = args[3].equals("all") ? CASES : List.of(args[3]);
