@@ -28,6 +28,7 @@ import picocli.CommandLine.Spec;
     footer = {"", "Start here:  moextend demo", "Each command has --help with an example."},
     subcommands = {
       GenerateCommand.class,
+      EvaluateCommand.class,
       DemoCommand.class,
       TrainCommand.class,
       LaunchCommand.class,

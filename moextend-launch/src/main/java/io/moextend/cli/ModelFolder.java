@@ -9,11 +9,13 @@ import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.T5Config;
 import io.moextend.model.OpenModel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Set;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -48,10 +50,24 @@ record ModelFolder(Path folder, @Nullable Path base) {
    * @throws ConfigException naming config.json
    */
   DecoderConfig decoder(Consumer<DecoderConfig> check) {
+    return named(
+        all -> {
+          DecoderConfig config = all.decoder();
+          check.accept(config);
+          return config;
+        });
+  }
+
+  /**
+   * @throws ConfigException naming config.json, where it is another model's
+   */
+  T5Config t5() {
+    return named(HuggingFaceConfig::t5);
+  }
+
+  private <T> T named(Function<HuggingFaceConfig, T> config) {
     try {
-      DecoderConfig config = config().decoder();
-      check.accept(config);
-      return config;
+      return config.apply(config());
     } catch (ConfigException e) {
       String file = home().resolve(HuggingFaceConfig.FILE).toString();
       String message = String.valueOf(e.getMessage());

@@ -30,7 +30,10 @@ record ReportFiles(Path output, Path page) {
     return output.resolveSibling((dot > 0 ? name.substring(0, dot) : name) + ".html");
   }
 
-  private static void requireAbsent(String option, Path file) {
+  /**
+   * @throws ConfigException where it exists
+   */
+  static void requireAbsent(String option, Path file) {
     if (Files.exists(file)) {
       throw new ConfigException(option, file, "exists already; remove it or name another");
     }
