@@ -56,6 +56,11 @@ public final class AdapterFolder {
     return new TurnedTensors(file);
   }
 
+  /** A tensor of a model's parameters as the file has it; what is no adapter's stays as it is. */
+  public static TensorData stored(TensorData tensor) {
+    return TurnedTensors.turned(tensor);
+  }
+
   /**
    * @param target appears under its name only when whole
    * @param tensors as a model's parameters have them

@@ -65,6 +65,12 @@ public record TensorData(String name, DType dtype, long[] shape, MemorySegment b
     return new TensorData(name, DType.I64, shape, MemorySegment.ofArray(values));
   }
 
+  /** An I32 tensor over the caller's array, which is not copied. */
+  public static TensorData of(String name, long[] shape, int[] values) {
+    requireLittleEndian();
+    return new TensorData(name, DType.I32, shape, MemorySegment.ofArray(values));
+  }
+
   /** A U8 tensor over the caller's array, which is not copied. */
   public static TensorData of(String name, long[] shape, byte[] values) {
     return new TensorData(name, DType.U8, shape, MemorySegment.ofArray(values));

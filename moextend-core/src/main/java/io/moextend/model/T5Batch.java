@@ -12,6 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param decoderInputs [rows·targetLength], what the decoder is given: see {@link #shifted}
  * @param inputSegments null where a row is one example
  * @param targetSegments null where {@code inputSegments} is
+ * @param openPadding true where padded places see what real ones see, and nothing is set to 0, as
+ *     with Hugging Face; real places are the same either way. Not with segments
  */
 @SuppressWarnings("ArrayRecordComponent") // compared nowhere
 public record T5Batch(
@@ -20,7 +22,8 @@ public record T5Batch(
     int[] targets,
     int[] decoderInputs,
     int @Nullable [] inputSegments,
-    int @Nullable [] targetSegments) {
+    int @Nullable [] targetSegments,
+    boolean openPadding) {
   /** Examples a row may hold. */
   public static final int MOST_SEGMENTS = 255;
 
@@ -31,12 +34,26 @@ public record T5Batch(
     if ((inputSegments == null) != (targetSegments == null)) {
       throw new IllegalArgumentException("segments of inputs and of targets come together");
     }
+    if (inputSegments != null && openPadding) {
+      throw new IllegalArgumentException("padding of rows with several examples is not open");
+    }
     if (inputSegments != null && targetSegments != null) {
       requireSame("inputSegments", inputSegments.length, "inputs", inputs.length);
       requireSame("targetSegments", targetSegments.length, "targets", targets.length);
       requireNumbers(inputSegments);
       requireNumbers(targetSegments);
     }
+  }
+
+  /** As T5X has padding. */
+  public T5Batch(
+      int rows,
+      int[] inputs,
+      int[] targets,
+      int[] decoderInputs,
+      int @Nullable [] inputSegments,
+      int @Nullable [] targetSegments) {
+    this(rows, inputs, targets, decoderInputs, inputSegments, targetSegments, false);
   }
 
   /** Rows of one example each. */
@@ -49,6 +66,16 @@ public record T5Batch(
       int rows, int[] inputs, int[] targets, int[] inputSegments, int[] targetSegments, int start) {
     int[] shifted = shifted(rows, targets, targetSegments, start);
     return new T5Batch(rows, inputs, targets, shifted, inputSegments, targetSegments);
+  }
+
+  /** The same with other decoder inputs. */
+  public T5Batch reading(int[] other) {
+    return new T5Batch(rows, inputs, targets, other, inputSegments, targetSegments, openPadding);
+  }
+
+  /** The same with padding as Hugging Face has it. */
+  public T5Batch withOpenPadding() {
+    return new T5Batch(rows, inputs, targets, decoderInputs, inputSegments, targetSegments, true);
   }
 
   /**

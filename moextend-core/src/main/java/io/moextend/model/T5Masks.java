@@ -5,6 +5,7 @@ import io.moextend.autograd.Tape;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.backend.AttentionKernels.Sight;
 import io.moextend.config.T5Config;
+import java.util.Arrays;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
@@ -13,7 +14,8 @@ import org.jspecify.annotations.Nullable;
  * Who sees whom in a batch, and which rows are padding.
  *
  * <p>The original adds -1e10 to hidden scores, which swallows them in float32: a query that sees
- * nothing gives the mean of all values. That reaches nothing but the logits of padding.
+ * nothing gives the mean of all values. That reaches nothing but the logits of padding. Hugging
+ * Face hides padded inputs as keys and nothing else ({@link T5Batch#openPadding}).
  */
 final class T5Masks {
   private final Tape tape;
@@ -27,13 +29,16 @@ final class T5Masks {
     this.config = config;
     this.batch = batch;
     this.inputs = numbers(batch.inputs(), batch.inputSegments(), batch.inputLength());
-    this.targets = numbers(batch.targets(), batch.targetSegments(), batch.targetLength());
+    this.targets =
+        batch.openPadding()
+            ? every(batch.targetLength())
+            : numbers(batch.targets(), batch.targetSegments(), batch.targetLength());
   }
 
   T5Layer.Context encoder() {
     return new T5Layer.Context(
         batch.inputLength(),
-        rows(at -> batch.inputs()[at] == pad(), batch.inputs().length),
+        rows(at -> batch.inputs()[at] == pad() && !batch.openPadding(), batch.inputs().length),
         view(batch.inputLength(), batch.inputLength(), inputs, inputs, false),
         null);
   }
@@ -52,7 +57,7 @@ final class T5Masks {
     int[] ids = batch.decoderInputs();
     int place = at % batch.targetLength();
     boolean next = place + 1 < batch.targetLength() && ids[at + 1] != pad();
-    return place == 0 || ids[at] != pad() || next;
+    return batch.openPadding() || place == 0 || ids[at] != pad() || next;
   }
 
   private T5Layer.View view(int queries, int keys, Array ofQueries, Array ofKeys, boolean causal) {
@@ -67,7 +72,7 @@ final class T5Masks {
             1,
             causal,
             0);
-    return new T5Layer.View(shape, new Sight(ofKeys, ofQueries, true));
+    return new T5Layer.View(shape, new Sight(ofKeys, batch.openPadding() ? null : ofQueries, true));
   }
 
   /** [rows, length] U8: 0 at padding, elsewhere the segment, or 1. */
@@ -77,6 +82,12 @@ final class T5Masks {
       numbers[i] = ids[i] == pad() ? 0 : segments == null ? 1 : (byte) segments[i];
     }
     return tape.backend().bytes(tape.arena(), numbers, batch.rows(), length);
+  }
+
+  private Array every(int length) {
+    byte[] ones = new byte[batch.rows() * length];
+    Arrays.fill(ones, (byte) 1);
+    return tape.backend().bytes(tape.arena(), ones, batch.rows(), length);
   }
 
   private @Nullable Array rows(IntPredicate which, int count) {

@@ -34,6 +34,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
 /** One batch through a model, every tensor on the way written to a file. */
@@ -42,19 +43,23 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     description = {
       "Runs one given batch and writes named tensors, each under the name it has in the reference files (golden/README.md says what each is): hidden_states.N, mlp_in.N, mlp_out.N, router_logits.N, selected_experts.N, vision_features, image_features, logits, lm_loss, aux_loss, loss, grad.NAME, after.NAME, loss_after.",
-      "Of MoIIE's models vis_router_logits.N, lan_router_logits.N and vis_selected_experts.N, lan_selected_experts.N, with one gate for all tokens all_router_logits.N and all_selected_experts.N; aux_loss_vis, aux_loss_lan, ce_loss; merged.NAME and vision_token_mask, what the decoder is given."
+      "Of MoIIE's models vis_router_logits.N, lan_router_logits.N and vis_selected_experts.N, lan_selected_experts.N, with one gate for all tokens all_router_logits.N and all_selected_experts.N; aux_loss_vis, aux_loss_lan, ce_loss; merged.NAME and vision_token_mask, what the decoder is given.",
+      "Of a T5, with an adapter or without, every batch in the file (plain., packed. and other names, score. with choices): BATCH.encoder_hidden.N, decoder_hidden.N, encoder_output, decoder_output, logits, router.MODULE, adapter_output.MODULE, loss, loss_no_z, z_loss, loss_sum, loss_weights, loss_normalizer, grad.NAME; score.scores and score.predictions. A batch without a name has Hugging Face's names."
     },
     footer = {
       "",
       "Example:  moextend trace --model golden/moextend/vision_gate --inputs golden/moextend/vision_gate/inputs.safetensors \\",
       "            --output traced.safetensors --stage extension --gradients --adamw-steps 3 --learning-rate 0.01 --max-grad-norm 1",
       "          moextend trace --model golden/moiie/moiie_phi3 --inputs golden/moiie/moiie_phi3/inputs.safetensors \\",
-      "            --output traced.safetensors --stage sft --gradients --adamw-steps 3 --learning-rate 0.001"
+      "            --output traced.safetensors --stage sft --gradients --adamw-steps 3 --learning-rate 0.001",
+      "          moextend trace --model golden/mov/molora --inputs golden/mov/molora/inputs.safetensors --output traced.safetensors \\",
+      "            --stage adapt --gradients --adafactor-steps 3 --start-step 1100000 --learning-rate 0.0003"
     })
 final class TraceCommand implements Callable<Integer> {
   @Spec private @Nullable CommandSpec spec;
   @Mixin private final ModelOptions model = new ModelOptions();
   @Mixin private final BackendOptions backend = new BackendOptions();
+  @Mixin private final AdaptTraceOptions adapt = new AdaptTraceOptions();
 
   @Option(
       names = "--inputs",
@@ -64,7 +69,8 @@ final class TraceCommand implements Callable<Integer> {
         "safetensors with input_ids [rows, length] and, as there are any, labels and attention_mask of the same shape, pixel_values or images [N, 3, S, S], and selected_experts.N [tokens, k] to replay a choice.",
         "Where the vocabulary marks images, img_pos says where they stand: row, position of <image>, position of </image>.",
         "Other models, MoIIE's among them, have -200 in input_ids for a whole image. With images in the file, rows are widened to a slot for each patch, cut at config.json's tokenizer_model_max_length and filled up with zeros; token_type_ids, where given, have the widened shape, 1 at patches. input_ids of that very shape without a -200 are taken as widened. A row without an image may own one that goes nowhere.",
-        "Of a vision tower: pixel_values, and for a loss loss_weight and pool_weight."
+        "Of a vision tower: pixel_values, and for a loss loss_weight and pool_weight.",
+        "Of a T5: BATCH.input_ids and BATCH.labels, where there are any BATCH.decoder_input_ids, encoder_segment_ids and decoder_segment_ids, and to have rows scored BATCH.is_correct [examples, choices]; or the same without a BATCH, with labels -100 at padding."
       })
   private Path inputs = Path.of("");
 
@@ -85,9 +91,9 @@ final class TraceCommand implements Callable<Integer> {
 
   @Option(
       names = "--stage",
-      paramLabel = "alignment|extension|finetune|pretrain|sft|full",
+      paramLabel = "alignment|extension|finetune|pretrain|sft|full|adapt",
       description =
-          "What trains, for gradients and steps; without it every weight does, the vision tower's too.")
+          "What trains, for gradients and steps; without it every weight does, the vision tower's too. adapt: the adapter of --adapter or of the model's folder; of a T5 without one, every weight.")
   private @Nullable String stage;
 
   @Option(
@@ -167,8 +173,8 @@ final class TraceCommand implements Callable<Integer> {
           switch (model.config().model()) {
             case DecoderConfig decoder ->
                 decoder(opened, decoder, batch, request, trains ? names : null);
-            case T5Config _ ->
-                throw new ConfigException("--stage: of a T5 only \"adapt\" is traced");
+            case T5Config t5 ->
+                adapt.trace(typed(), model, t5, opened, backend.dtype(), batch, stage, request);
             case TowerConfig tower -> tower(opened, tower, batch, request);
           };
     }
@@ -195,14 +201,20 @@ final class TraceCommand implements Callable<Integer> {
     return selected == null ? batch : Replayed.of(batch, SafetensorsFile.open(selected));
   }
 
+  private ParseResult typed() {
+    return Commands.typed(spec);
+  }
+
   private List<TensorData> decoder(
       Backend opened,
       DecoderConfig config,
       WeightSource batch,
       TraceRequest request,
       @Nullable TrainableNames names) {
+    adapt.requireNone(typed(), true);
+    boolean adapted = Stage.ADAPT.word().equals(stage);
     try (OpenModel open =
-        OpenModel.of(model.weights(), config, opened, backend.dtype(), request.trained(), 0)) {
+        adapt.decoder(model, config, opened, backend.dtype(), request.trained(), adapted)) {
       if (!open.initialised().isEmpty()) {
         throw new ConfigException(
             model.folder()
@@ -219,6 +231,7 @@ final class TraceCommand implements Callable<Integer> {
 
   private List<TensorData> tower(
       Backend opened, TowerConfig config, WeightSource batch, TraceRequest request) {
+    adapt.requireNone(typed(), false);
     if (!scales.isEmpty() && !request.trained().isEmpty()) {
       throw new ConfigException("--s2-scales", scales, "is without --gradients and --adamw-steps");
     }

@@ -178,6 +178,10 @@ public final class DecoderTrace {
         }
         return;
       }
+      if (name.startsWith("router.") || name.startsWith("adapter_output.")) {
+        adapter(name, array);
+        return;
+      }
       int tokens =
           vision == null
               ? 1
@@ -188,6 +192,17 @@ public final class DecoderTrace {
               };
       out.put(name, array, array.dim(0) / tokens, tokens, width);
     };
+  }
+
+  /** A router of keys or values has a row for each head. */
+  private void adapter(String name, Array array) {
+    long tokens = (long) rows().batch() * rows().length();
+    long heads = array.dim(0) / tokens;
+    if (heads > 1) {
+      out.put(name, array, rows().batch(), rows().length(), heads, array.dim(1));
+    } else {
+      out.put(name, array, rows().batch(), rows().length(), array.dim(1));
+    }
   }
 
   private void requireLabels() {

@@ -1,5 +1,6 @@
 package io.moextend.eval;
 
+import io.moextend.adapter.AdapterFolder;
 import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
@@ -39,6 +40,24 @@ final class TraceOutput {
       wide[i] = values[i];
     }
     tensors.put(name, TensorData.of(name, shape, wide));
+  }
+
+  /**
+   * Copies a weight, or what has its shape, out as files have it: an adapter's may lie otherwise.
+   */
+  void putStored(String name, Array array, long... shape) {
+    put(name, array, shape);
+    tensors.computeIfPresent(name, (n, tensor) -> AdapterFolder.stored(tensor));
+  }
+
+  /** Numbers, which are not copied. */
+  void put(String name, float[] values, long... shape) {
+    tensors.put(name, TensorData.of(name, shape, values));
+  }
+
+  /** Whole numbers of 32 bits, which are not copied. */
+  void put(String name, int[] values, long... shape) {
+    tensors.put(name, TensorData.of(name, shape, values));
   }
 
   /** Whole numbers, which are not copied. */

@@ -30,26 +30,29 @@ record TracedTraining(Backend backend, Module model, TracedLoss loss, TraceOutpu
 
   void run(TraceRequest request) {
     if (request.gradients()) {
-      gradients();
+      gradients("grad.");
     }
     if (request.adamSteps() > 0) {
       steps(request);
     }
   }
 
-  private void gradients() {
+  /**
+   * @param prefix of the tensors' names
+   */
+  void gradients(String prefix) {
     try (Arena arena = backend.arena("gradients")) {
       ParameterLayout layout = ParameterLayout.of(trained(), 1);
       var sink = new GradientSums(backend, arena, layout);
       backpropagate(sink, 0);
       for (ParameterLayout.Slice slice : layout.slices()) {
         Parameter parameter = slice.parameter();
-        out.put("grad." + parameter.name(), sink.of(slice), parameter.data().shape());
+        out.putStored(prefix + parameter.name(), sink.of(slice), parameter.shape());
       }
     }
   }
 
-  private void steps(TraceRequest request) {
+  void steps(TraceRequest request) {
     var rule = new AdamW(0.9, 0.999, 1e-8, request.weightDecay());
     try (Optimizer optimizer =
         new ReplicatedOptimizer(
@@ -63,7 +66,7 @@ record TracedTraining(Backend backend, Module model, TracedLoss loss, TraceOutpu
       }
     }
     for (Parameter parameter : trained()) {
-      out.put("after." + parameter.name(), parameter.data(), parameter.data().shape());
+      out.putStored("after." + parameter.name(), parameter.data(), parameter.shape());
     }
     try (Arena arena = backend.arena("loss after")) {
       out.put("loss_after", loss.of(Tape.off(backend, arena), arena, request.adamSteps()).data());
