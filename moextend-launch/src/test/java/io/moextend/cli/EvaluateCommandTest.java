@@ -10,6 +10,7 @@ import io.moextend.backend.BackendProvider;
 import io.moextend.backend.Backends;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.config.T5Config;
+import io.moextend.data.prompted.Mixture;
 import io.moextend.data.prompted.TaskList;
 import io.moextend.demo.PromptedWorld;
 import io.moextend.eval.RankFile;
@@ -140,6 +141,21 @@ class EvaluateCommandTest {
                 Golden.path("prompted/tokenizer"))),
         "tokenizer.json",
         "vocab_size is 96");
+  }
+
+  @Test
+  void theWorldsOtherListsCanBeDrawnFrom() {
+    for (Path list : List.of(world.pretraining(), world.adaptation())) {
+      TaskList tasks = TaskList.read(list, null);
+      try (Mixture mixture = Mixture.open(tasks, folder)) {
+        assertThat(mixture.parts()).hasSameSizeAs(tasks.tasks());
+        for (Mixture.Part part : mixture.parts()) {
+          assertThat(part.rate()).isPositive();
+          assertThat(part.examples().size()).isEqualTo(4);
+          assertThat(part.examples().read(3).targets().text()).isNotBlank();
+        }
+      }
+    }
   }
 
   private static Object[] with(Object[] words, Object... more) {
