@@ -47,6 +47,11 @@ public final class RouterLoss {
       }
     }
 
+    /** Whose rows all count. */
+    public static Said all(String module, Tensor logits) {
+      return new Said(module, logits, 1, null);
+    }
+
     private Tensor counted(Tape tape) {
       if (real == null) {
         return logits;

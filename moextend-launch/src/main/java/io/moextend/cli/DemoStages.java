@@ -4,6 +4,7 @@ import io.moextend.checkpoint.FrozenProof;
 import io.moextend.data.Talk;
 import io.moextend.report.MetricsHistory;
 import io.moextend.stage.Stage;
+import io.moextend.train.AdapterSection;
 import io.moextend.train.CheckpointSection;
 import io.moextend.train.DataSection;
 import io.moextend.train.DistributedSection;
@@ -133,6 +134,7 @@ final class DemoStages {
       ModelSection model, DataSection data, DemoPlan.Steps steps, Path folder) {
     return new TrainConfig(
         model,
+        AdapterSection.none(),
         data,
         new OptimizerSection(
             OptimizerSection.Rule.ADAMW,

@@ -1,14 +1,9 @@
 package io.moextend.cli;
 
 import io.moextend.adapter.AdapterConfig;
-import io.moextend.adapter.AdapterFolder;
-import io.moextend.adapter.PeftFolder;
-import io.moextend.array.Arena;
-import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
-import io.moextend.checkpoint.TensorData;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.model.OpenT5;
@@ -19,7 +14,6 @@ import io.moextend.train.FrozenTensors;
 import io.moextend.train.WholeModel;
 import java.io.PrintStream;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -53,7 +47,7 @@ record FinishedAdapt(AdaptConfig config, RankGroup group, PrintStream out) {
       }
     } else {
       frozen.requireUnmoved(model.source());
-      write(folder, adapters, tensors(backend, trained));
+      new TrainedAdapters(backend, adapters, config.model().base()).write(trained, folder);
     }
     var settings = new LinkedHashMap<String, String>();
     settings.put("stage", Stage.ADAPT.word());
@@ -64,25 +58,5 @@ record FinishedAdapt(AdaptConfig config, RankGroup group, PrintStream out) {
     new RunReport(config, group)
         .write(Stage.ADAPT.word() + " " + config.adapter().method().word(), settings);
     out.printf("model: %s%nreport: %s%n", folder, output.resolve("report.html"));
-  }
-
-  private void write(Path folder, AdapterConfig adapters, List<TensorData> tensors) {
-    if (adapters.method().isRouted()) {
-      AdapterFolder.write(folder, adapters, tensors);
-    } else {
-      PeftFolder.write(folder, adapters, config.model().base().toString(), tensors);
-    }
-  }
-
-  /** As the model has them, in f32: no reader has to know what was computed in. */
-  private static List<TensorData> tensors(Backend backend, List<Parameter> trained) {
-    var tensors = new ArrayList<TensorData>();
-    try (Arena arena = backend.arena("adapters to be written")) {
-      for (Parameter p : trained) {
-        float[] values = backend.toFloats(arena, p.data());
-        tensors.add(TensorData.of(p.name(), DType.F32, p.shape(), values));
-      }
-    }
-    return tensors;
   }
 }

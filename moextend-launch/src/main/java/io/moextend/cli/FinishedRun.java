@@ -1,5 +1,6 @@
 package io.moextend.cli;
 
+import io.moextend.adapter.AdapterConfig;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
@@ -41,13 +42,13 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
   /**
    * Of one rank, which holds every weight.
    *
-   * @param own what {@code model}'s source does not say: what trained, and what started fresh
+   * @param all what {@code model}'s source does not say: what trained, and what started fresh
    */
   void write(
       Backend backend,
       ModelFiles files,
       OpenModel model,
-      List<Parameter> own,
+      List<Parameter> all,
       FrozenTensors frozen) {
     var companions = new ArrayList<Path>();
     Path tower = config.model().visionTower();
@@ -59,6 +60,18 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
     if (tokenizer != null) {
       companions.add(Files.isDirectory(tokenizer) ? tokenizer : tokenizer.resolveSibling("."));
     }
+    AdapterConfig adapters = config.adapter().config();
+    if (adapters != null) {
+      Path folder = stage == Stage.ADAPT ? model(output()) : output().resolve("adapter");
+      new TrainedAdapters(backend, adapters, config.model().base()).write(all, folder);
+      out.printf("adapters: %s%n", folder);
+    }
+    if (stage == Stage.ADAPT) {
+      frozen.requireUnmoved(model.source());
+      report();
+      return;
+    }
+    List<Parameter> own = all.stream().filter(p -> p.role() != Role.ADAPTER).toList();
     Path whole = model(output());
     new WholeModel(backend, model.source(), config(files, own), own).write(companions, whole);
     try (WeightSource written = CheckpointFolder.open(whole)) {

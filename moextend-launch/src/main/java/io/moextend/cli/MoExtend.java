@@ -37,6 +37,7 @@ import picocli.CommandLine.Spec;
       RoutingStatisticsCommand.class,
       InitExpertCommand.class,
       ConvertMoeCommand.class,
+      MergeCommand.class,
       TraceCommand.class,
       VerifyCommand.class,
       InspectCommand.class,

@@ -1,6 +1,8 @@
 package io.moextend.cli;
 
 import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.adapter.AdapterConfig;
+import io.moextend.adapter.Adapters;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
@@ -33,6 +35,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Builds all that one stage's run needs, runs it, and leaves its folder: the composition root of
@@ -43,6 +46,7 @@ final class TrainingRun {
   static final Duration TO_SEE_A_FILE = Duration.ofSeconds(10);
 
   private final FreezePlan freezePlan;
+  private final @Nullable AdapterConfig adapters;
   private final TrainConfig config;
   private final PrintStream out;
   private final Progress.Display display;
@@ -54,12 +58,24 @@ final class TrainingRun {
    */
   TrainingRun(
       Stage stage, TrainConfig config, RankGroup group, PrintStream out, Progress.Display display) {
-    this.freezePlan = config.training().plan(stage);
+    this.adapters = config.adapter().config();
+    this.freezePlan = plan(stage, config);
     this.config = config;
     this.group = group;
     this.out = group.rank() == 0 ? out : new PrintStream(PrintStream.nullOutputStream());
     this.display = group.rank() == 0 ? display : Progress.Display.QUIET;
     this.output = config.checkpoints().outputDir();
+  }
+
+  /** What is added learns in every stage. */
+  private static FreezePlan plan(Stage stage, TrainConfig config) {
+    FreezePlan plan = config.training().plan(stage);
+    boolean adds = config.adapter().method().adds();
+    if (stage == Stage.ADAPT && !adds) {
+      throw new ConfigException(
+          "adapter.method", "none", "choose ia3, lora, mov or molora; --method does it too");
+    }
+    return adds ? plan.training(Role.ADAPTER) : plan;
   }
 
   /** To the end, or until it is asked to stop. */
@@ -79,10 +95,13 @@ final class TrainingRun {
                   config.training().dtype().dtype(),
                   freezePlan,
                   config.training().seed(),
-                  sharded())) {
+                  sharded(),
+                  adapters)) {
         out.printf("%s on %s (%s)%n", freezePlan.stage().word(), backend.name(), backend.device());
         files.requireProjector(model.initialised());
-        model.initialised().forEach(name -> out.println("starts fresh, not in the base: " + name));
+        model.initialised().stream()
+            .filter(name -> !Adapters.isTensor(name))
+            .forEach(name -> out.println("starts fresh, not in the base: " + name));
         return train(new RunCourse.Rank(backend, conversation), files, data, model);
       }
     }
@@ -143,7 +162,8 @@ final class TrainingRun {
               config.training().loss(model.decoder().config()),
               config.training().gradientCheckpointing(),
               TowerFeatures.cache(
-                  config, model.decoder().config(), files.preprocessing(), all, out));
+                  config, model.decoder().config(), files.preprocessing(), all, out),
+              adapters);
       return new RunCourse(config, rank, group, out, display)
           .run(
               RunCourse.Subject.of(freezePlan.stage().word(), model.source(), all, trained, own),

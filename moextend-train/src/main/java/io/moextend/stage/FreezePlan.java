@@ -9,6 +9,7 @@ import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * What a run trains: the roles of its stage and what {@code train} adds to them, but for what
@@ -29,6 +30,14 @@ public record FreezePlan(Stage stage, List<ParameterRule> train, List<ParameterR
   /** The stage as it is. */
   public static FreezePlan of(Stage stage) {
     return new FreezePlan(stage, List.of(), List.of());
+  }
+
+  /** The same, and a role beside. */
+  public FreezePlan training(Role role) {
+    List<ParameterRule> more =
+        Stream.concat(train.stream(), Stream.of((ParameterRule) new ParameterRule.OfRole(role)))
+            .toList();
+    return stage.trained().contains(role) ? this : new FreezePlan(stage, more, freeze);
   }
 
   @Override

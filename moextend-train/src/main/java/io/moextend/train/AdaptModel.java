@@ -3,7 +3,6 @@ package io.moextend.train;
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.adapter.AdapterConfig;
 import io.moextend.adapter.AdapterFolder;
-import io.moextend.adapter.AdapterMethod;
 import io.moextend.adapter.PeftFolder;
 import io.moextend.array.DType;
 import io.moextend.backend.Backend;
@@ -58,41 +57,12 @@ public final class AdaptModel {
    * @throws ConfigException where adapters to go on from are not those that the run asks for
    */
   public static @Nullable AdapterConfig adapters(AdaptConfig config, T5Config model) {
-    AdapterSection section = config.adapter();
-    if (!section.method().adds()) {
-      return null;
-    }
-    AdapterConfig plain =
-        AdapterConfig.of(method(section.method()), section.experts(), section.rank());
-    Integer topK = section.topK();
-    List<String> sites = section.targetModules();
-    var asked =
-        new AdapterConfig(
-            plain.method(),
-            plain.experts(),
-            plain.rank(),
-            section.alpha(),
-            topK == null ? 0 : topK,
-            section.jitterNoise(),
-            section.loadBalancingLossCoef(),
-            section.routerZLossCoef(),
-            sites == null ? plain.sites() : sites,
-            plain.initializerRange());
+    AdapterConfig asked = config.adapter().config();
     Path folder = config.model().adapter();
-    if (folder != null) {
+    if (folder != null && asked != null) {
       requireSame(folder, asked, model);
     }
     return asked;
-  }
-
-  private static AdapterMethod method(AdapterSection.Method method) {
-    return switch (method) {
-      case IA3 -> AdapterMethod.IA3;
-      case LORA -> AdapterMethod.LORA;
-      case MOV -> AdapterMethod.MOV;
-      case MOLORA -> AdapterMethod.MOLORA;
-      case NONE, FULL -> throw new IllegalArgumentException(method + " adds nothing");
-    };
   }
 
   @SuppressWarnings("MustBeClosedChecker") // closed at once

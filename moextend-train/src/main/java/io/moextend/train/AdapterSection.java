@@ -1,6 +1,8 @@
 package io.moextend.train;
 
 import com.fasterxml.jackson.annotation.JsonProperty;
+import io.moextend.adapter.AdapterConfig;
+import io.moextend.adapter.AdapterMethod;
 import io.moextend.config.ConfigException;
 import java.util.List;
 import java.util.Locale;
@@ -99,6 +101,42 @@ public record AdapterSection(
             "%s adds nothing; write null".formatted(method.word()));
       }
     }
+  }
+
+  /** No adapters. */
+  public static AdapterSection none() {
+    return new AdapterSection(Method.NONE, 10, 4, 16, null, 0, 0, 0, null);
+  }
+
+  /**
+   * The same in the model's terms.
+   *
+   * @return null where nothing is added
+   */
+  public @Nullable AdapterConfig config() {
+    AdapterMethod added =
+        switch (method) {
+          case NONE, FULL -> null;
+          case IA3 -> AdapterMethod.IA3;
+          case LORA -> AdapterMethod.LORA;
+          case MOV -> AdapterMethod.MOV;
+          case MOLORA -> AdapterMethod.MOLORA;
+        };
+    if (added == null) {
+      return null;
+    }
+    AdapterConfig plain = AdapterConfig.of(added, experts, rank);
+    return new AdapterConfig(
+        added,
+        plain.experts(),
+        plain.rank(),
+        alpha,
+        topK == null ? 0 : topK,
+        jitterNoise,
+        loadBalancingLossCoef,
+        routerZLossCoef,
+        targetModules == null ? plain.sites() : targetModules,
+        plain.initializerRange());
   }
 
   private static void requireUnset(String field, double value, Method method) {

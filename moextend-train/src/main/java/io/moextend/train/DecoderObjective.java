@@ -1,5 +1,8 @@
 package io.moextend.train;
 
+import io.moextend.adapter.AdapterConfig;
+import io.moextend.adapter.RouterLoss;
+import io.moextend.adapter.RouterLoss.Said;
 import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.autograd.GradientSink;
@@ -13,7 +16,10 @@ import io.moextend.model.Decoder;
 import io.moextend.model.LayerResidency;
 import io.moextend.model.ModelInput;
 import io.moextend.model.Watch;
+import io.moextend.op.Add;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** A decoder and its loss over batches of samples. Each micro-batch has an arena of its own. */
@@ -23,6 +29,7 @@ public final class DecoderObjective implements Objective<Batch> {
   private final CausalLoss loss;
   private final boolean checkpointing;
   private final BatchImages images;
+  private final @Nullable AdapterConfig adapters;
 
   /**
    * @param checkpointing true to run each layer again in the backward pass
@@ -34,6 +41,22 @@ public final class DecoderObjective implements Objective<Batch> {
       CausalLoss loss,
       boolean checkpointing,
       @Nullable FeatureCache cache) {
+    this(backend, model, loss, checkpointing, cache, null);
+  }
+
+  /**
+   * As above, with the losses that adapters' routers may have.
+   *
+   * @param adapters those of the model; null = none
+   */
+  public DecoderObjective(
+      Backend backend,
+      Decoder model,
+      CausalLoss loss,
+      boolean checkpointing,
+      @Nullable FeatureCache cache,
+      @Nullable AdapterConfig adapters) {
+    this.adapters = adapters;
     this.backend = backend;
     this.model = model;
     this.loss = loss;
@@ -78,7 +101,19 @@ public final class DecoderObjective implements Objective<Batch> {
   private CausalLoss.Terms forward(Tape tape, BatchOnDevice on, ModelInput input) {
     Decoder.Output output =
         model.forward(tape, input, on.labels().rows(), checkpointing, Watch.NONE);
-    return loss.of(tape, model, output, on.labels(), on.counted());
+    CausalLoss.Terms terms = loss.of(tape, model, output, on.labels(), on.counted());
+    Tensor routers = adapters == null ? null : RouterLoss.of(tape, adapters, said(output));
+    return routers == null
+        ? terms
+        : new CausalLoss.Terms(
+            Add.apply(tape, terms.total(), routers), terms.languageModel(), terms.balances());
+  }
+
+  /** Every row that was routed counts, padding too. */
+  private static List<Said> said(Decoder.Output output) {
+    var said = new ArrayList<Said>();
+    output.routed().forEach((module, logits) -> said.add(Said.all(module, logits)));
+    return said;
   }
 
   private Losses losses(Batch batch, BatchOnDevice on, CausalLoss.Terms terms) {

@@ -14,6 +14,7 @@ import java.util.SequencedMap;
  */
 public record TrainConfig(
     ModelSection model,
+    AdapterSection adapter,
     DataSection data,
     OptimizerSection optimizer,
     TrainingSection training,
@@ -31,6 +32,15 @@ public record TrainConfig(
   /** Changing one of these makes another run of it; a resumed run must have them as they were. */
   private static final List<String> IDENTITY =
       OptimizerSection.identityWith(
+          "adapter.method",
+          "adapter.experts",
+          "adapter.rank",
+          "adapter.alpha",
+          "adapter.top_k",
+          "adapter.jitter_noise",
+          "adapter.load_balancing_loss_coef",
+          "adapter.router_z_loss_coef",
+          "adapter.target_modules",
           "training.seed",
           "training.per_device_train_batch_size",
           "training.dtype",
@@ -54,6 +64,10 @@ public record TrainConfig(
           "model.image_aspect_ratio");
 
   public TrainConfig {
+    if (adapter.method() == AdapterSection.Method.FULL) {
+      throw new ConfigException(
+          "adapter.method", "full", "of a decoder that is --stage full; write none or an adapter");
+    }
     Section.requireAtLeast("logging_steps", loggingSteps, 1);
     if (evaluation.evalSteps() > 0 && data.evalFiles().isEmpty() && data.evalSplit() == 0) {
       throw new ConfigException(

@@ -1,0 +1,83 @@
+package io.moextend.cli;
+
+import io.moextend.adapter.AdapterFolder;
+import io.moextend.adapter.PeftFolder;
+import io.moextend.checkpoint.CheckpointException;
+import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.ModelConfig;
+import io.moextend.config.T5Config;
+import io.moextend.config.TowerConfig;
+import io.moextend.stage.MergeAdapter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** Adapters multiplied into their base. */
+@Command(
+    name = "merge",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Multiplies LoRA's or (IA)3's adapters into the weights of their base and writes a model that stands alone.",
+      "Mixtures (mov, molora) depend on each token and cannot be merged."
+    },
+    footer = {
+      "",
+      "Example:  moextend merge --model models/t5-v1_1-large --adapter runs/mov/lora/model --output merged"
+    })
+final class MergeCommand implements Callable<Integer> {
+  @Spec private @Nullable CommandSpec spec;
+
+  @Option(names = "--model", required = true, paramLabel = "DIR", description = "The base.")
+  private Path model = Path.of("");
+
+  @Option(
+      names = "--adapter",
+      required = true,
+      paramLabel = "DIR",
+      description = "Folder of adapters, ours or PEFT's.")
+  private Path adapter = Path.of("");
+
+  @Option(
+      names = "--output",
+      required = true,
+      paramLabel = "DIR",
+      description = "Folder to write; must not exist.")
+  private Path output = Path.of("");
+
+  @Override
+  @SuppressWarnings("MustBeClosedChecker") // closed by MergeAdapter
+  public Integer call() {
+    if (Files.exists(output)) {
+      throw new ConfigException("--output", output, "exists already; remove it or name another");
+    }
+    int heads = heads(HuggingFaceConfig.read(model).model());
+    if (PeftFolder.isIn(adapter)) {
+      // k and v may have fewer heads than q; merging looks at products alone
+      PeftFolder.Read read = PeftFolder.open(adapter, module -> heads);
+      MergeAdapter.run(model, read.config(), read.weights(), output);
+    } else if (AdapterFolder.isIn(adapter)) {
+      MergeAdapter.run(model, AdapterFolder.config(adapter), AdapterFolder.open(adapter), output);
+    } else {
+      throw new CheckpointException(
+          "%s: has neither %s nor %s; name the folder of a trained adapter"
+              .formatted(adapter, AdapterFolder.CONFIG, PeftFolder.CONFIG));
+    }
+    Commands.say(spec, "merged into " + output);
+    return 0;
+  }
+
+  private static int heads(ModelConfig config) {
+    return switch (config) {
+      case T5Config t5 -> t5.heads();
+      case DecoderConfig decoder -> decoder.heads().keyValue();
+      case TowerConfig tower -> tower.heads();
+    };
+  }
+}
