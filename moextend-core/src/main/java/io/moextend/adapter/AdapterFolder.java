@@ -67,12 +67,21 @@ public final class AdapterFolder {
    */
   public static void write(Path target, AdapterConfig config, Collection<TensorData> tensors) {
     List<TensorStream> streams =
-        tensors.stream().map(TurnedTensors::turned).map(TensorStream::of).toList();
+        tensors.stream().map(AdapterFolder::inFile).map(TensorStream::of).toList();
     AtomicFolder.write(
         target,
         folder -> {
           JsonFile.write(folder.resolve(CONFIG), config);
           SafetensorsWriter.writeFile(folder.resolve(WEIGHTS), streams);
         });
+  }
+
+  /**
+   * A tensor as {@link #WEIGHTS} has it.
+   *
+   * @param tensor as a model's parameters have it; what is no adapter's stays as it is
+   */
+  public static TensorData inFile(TensorData tensor) {
+    return TurnedTensors.turned(tensor);
   }
 }

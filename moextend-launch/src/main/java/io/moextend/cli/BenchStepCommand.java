@@ -37,27 +37,28 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     description = {
       "Times training steps of a random model: forward, backward, clipping and AdamW, all frozen but what the stage trains.",
-      "Prints one JSON line with the keys of scripts/bench/hf_peer.py (mixtral) and hf_moiie_peer.py (the others), which do the same work on transformers."
+      "Prints one JSON line with the keys of scripts/bench/hf_peer.py (mixtral), hf_t5_peer.py (t5) and hf_moiie_peer.py (the others), which do the same work on transformers."
     },
     footer = {
       "",
       "Example:  moextend bench step --stage finetune --size 1024,3584,4,8,8192,2,512 --dtype bf16",
-      "          moextend bench step --stage sft --architecture moiie --dtype bf16"
+      "          moextend bench step --stage sft --architecture moiie --dtype bf16",
+      "          moextend bench step --stage adapt --architecture t5 --method molora --experts 10 --rank 4 --dtype bf16"
     })
 final class BenchStepCommand implements Callable<Integer> {
   @Option(
       names = "--stage",
       required = true,
-      paramLabel = "alignment|extension|finetune|pretrain|sft|pretrain-text",
-      description = "What trains.")
+      paramLabel = "alignment|extension|finetune|pretrain|sft|pretrain-text|adapt",
+      description = "What trains; adapt is for t5.")
   private String stage = "";
 
   @Option(
       names = "--architecture",
       defaultValue = "mixtral",
-      paramLabel = "mixtral|dense|moiie|vanilla-moe|modality-moe",
+      paramLabel = "mixtral|dense|moiie|vanilla-moe|modality-moe|t5",
       description = {
-        "What is trained (default: ${DEFAULT-VALUE}). All but mixtral are decoders like Phi-3's;",
+        "What is trained (default: ${DEFAULT-VALUE}). t5 is an encoder-decoder with adapters. The others but mixtral are decoders like Phi-3's;",
         "their odd layers have experts, and each row of a batch an image of 144 patches, which go through the projector."
       })
   private String architecture = "";
@@ -66,7 +67,7 @@ final class BenchStepCommand implements Callable<Integer> {
       names = "--size",
       paramLabel = "H,I,L,E,V,B,S",
       description =
-          "hidden,intermediate,layers,experts,vocab,batch,sequence (default: 1024,3584,4,8,8192,2,512; four experts where it is no mixtral).")
+          "hidden,intermediate,layers,experts,vocab,batch,sequence (default: 1024,3584,4,8,8192,2,512; four experts where it is no mixtral); of t5 d_model,d_ff,layers,heads,vocab,rows,inputs,targets (default: 1024,2816,8,16,32128,2,512,128).")
   private @Nullable String size;
 
   @Mixin private final BackendOptions backendOptions = new BackendOptions();
@@ -127,6 +128,8 @@ final class BenchStepCommand implements Callable<Integer> {
           "Writes weights and batch, as they are before the first step, to a safetensors file.")
   private @Nullable Path write;
 
+  @Mixin private final AdaptStepOptions adapt = new AdaptStepOptions();
+
   @Mixin private final LaunchOptionsMixin launch = new LaunchOptionsMixin();
 
   @Spec private @Nullable CommandSpec spec;
@@ -142,6 +145,27 @@ final class BenchStepCommand implements Callable<Integer> {
     if (write != null && Files.exists(write, LinkOption.NOFOLLOW_LINKS)) {
       throw new ConfigException("--write", write, "is there already; name a new file");
     }
+    boolean adapting = Stage.named(stage) == Stage.ADAPT;
+    if (adapting != architecture.equals(AdaptStepOptions.ARCHITECTURE)) {
+      throw new ConfigException(
+          "--stage", stage, "--stage adapt and --architecture t5 go together");
+    }
+    return adapting ? adapt() : decode();
+  }
+
+  private int adapt() {
+    if (launch.asked(System.getenv())) {
+      throw new ConfigException("--architecture", architecture, "is timed on one rank alone");
+    }
+    var timing = new AdaptSteps.Timing(steps, warmUp, profile, write);
+    AdaptSteps.Asked asked = adapt.asked(size, backendOptions.dtype(), checkpointing);
+    try (Backend backend = backendOptions.open()) {
+      Commands.say(spec, AdaptSteps.lines(backend, asked, timing));
+    }
+    return 0;
+  }
+
+  private int decode() {
     StepModel model = StepModel.named(architecture);
     var work =
         new StepBench.Work(

@@ -98,6 +98,16 @@ final class CopyBenches {
               return to -> bed.backend().toFloats(to, x);
             }),
         moving(
+            "toDoubles",
+            KernelCase::tokensHidden,
+            s -> 16 * s.tokensHidden(),
+            bed -> {
+              Array x =
+                  bed.backend()
+                      .doubles(bed.arena(), DType.F64, new double[length(bed)], length(bed));
+              return to -> bed.backend().toDoubles(x);
+            }),
+        moving(
             "toDouble",
             s -> "[1]",
             s -> 8,

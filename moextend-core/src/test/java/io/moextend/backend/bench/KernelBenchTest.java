@@ -5,6 +5,8 @@ import static org.junit.jupiter.api.DynamicTest.dynamicTest;
 
 import io.moextend.array.Arena;
 import io.moextend.array.DType;
+import io.moextend.backend.AdafactorKernels;
+import io.moextend.backend.AdapterKernels;
 import io.moextend.backend.AttentionKernels;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider.Options;
@@ -66,6 +68,8 @@ class KernelBenchTest {
             RoutingKernels.class,
             LossKernels.class,
             UpdateKernels.class,
+            AdapterKernels.class,
+            AdafactorKernels.class,
             HostCopies.class,
             AutoCloseable.class);
   }

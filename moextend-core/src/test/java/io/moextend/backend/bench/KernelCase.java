@@ -72,7 +72,9 @@ record KernelCase(
             UpdateBenches.cases(),
             CopyBenches.cases(),
             AttentionBenches.cases(),
-            MatrixBenches.cases())
+            MatrixBenches.cases(),
+            AdapterBenches.cases(),
+            AdafactorBenches.cases())
         .flatMap(cases -> cases);
   }
 
