@@ -53,8 +53,8 @@ record T5FeedForward(
     if (!gated) {
       return activated(tape, x, product, pass);
     }
-    if (hidden.isEmpty()) {
-      return Activate.gated(tape, activation, product);
+    if (!hidden.isRescaling()) { // wi_0's are the first of the product's columns
+      return Activate.gated(tape, activation, hidden.added(tape, x, product, pass));
     }
     long width = out.parts().getFirst().shape()[1];
     List<Tensor> halves = Columns.split(tape, product, width, width);

@@ -4,7 +4,9 @@ import io.moextend.autograd.Module;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
-import io.moextend.op.Add;
+import io.moextend.op.AddColumns;
+import io.moextend.op.AddColumns.Addend;
+import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -35,20 +37,21 @@ public record Slot(@Nullable Site site) implements Module {
     return slot;
   }
 
-  public boolean isEmpty() {
-    return site == null;
-  }
-
   /**
    * What the layer gives, with what the adapter adds.
    *
    * @param x [R, in], what the layer reads
-   * @param product [R, out], what it gives by itself
+   * @param product [R, out], what it gives by itself; overwritten
    */
   public Tensor added(Tape tape, Tensor x, Tensor product, SitePass pass) {
     return site instanceof Site.Additive additive
-        ? Add.apply(tape, product, additive.delta(tape, x, pass))
+        ? AddColumns.into(tape, product, List.of(new Addend(0, additive.delta(tape, x, pass))))
         : product;
+  }
+
+  /** True where what the layer gives is multiplied. */
+  public boolean isRescaling() {
+    return site instanceof Site.Rescaling;
   }
 
   /**
