@@ -2,7 +2,6 @@ package io.moextend.train;
 
 import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.node.TextNode;
 import io.moextend.config.ConfigException;
 import java.io.IOException;
 import java.io.InputStream;
@@ -56,7 +55,7 @@ record ConfigYaml<T extends Record>(Class<T> type, String defaults) {
       String path = section + "." + field;
       for (String override : overrides) {
         if (override.strip().startsWith(path + "=")) {
-          value = TextNode.valueOf(override.substring(override.indexOf('=') + 1).strip());
+          value = YamlTree.value(override, override.substring(override.indexOf('=') + 1));
         }
       }
       if (!value.isTextual() || value.asText().isBlank()) {

@@ -49,12 +49,16 @@ public final class PromptedData implements AutoCloseable {
     PromptedSection data = config.data();
     var tokens = new PromptTokens(tokenizer, vocabulary, data.inputsLength(), data.targetsLength());
     Path scratch = scratch();
-    Mixture mixture = Mixture.open(TaskList.read(data.mixture(), null), scratch);
+    Mixture mixture = null;
     try {
+      mixture = Mixture.open(TaskList.read(data.mixture(), null), scratch);
       return new PromptedData(
           config, tokens, scratch, mixture, evaluation(config, tokens, scratch));
     } catch (RuntimeException e) {
-      mixture.close();
+      if (mixture != null) {
+        mixture.close();
+      }
+      remove(scratch);
       throw e;
     }
   }

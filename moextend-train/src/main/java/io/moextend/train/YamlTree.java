@@ -119,7 +119,10 @@ record YamlTree(String origin, ObjectNode root) {
     return new YamlTree(origin, changed);
   }
 
-  private static JsonNode value(String assignment, String text) {
+  /**
+   * @param text what an assignment gives, in YAML; blank = null
+   */
+  static JsonNode value(String assignment, String text) {
     try {
       return YAML.readTree(text.isBlank() ? "null" : text);
     } catch (JacksonException e) {
