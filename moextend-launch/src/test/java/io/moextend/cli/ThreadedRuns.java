@@ -12,6 +12,7 @@ import io.moextend.comm.InProcessTransport;
 import io.moextend.comm.Patience;
 import io.moextend.comm.Vigil;
 import io.moextend.stage.Stage;
+import io.moextend.train.AdaptConfig;
 import io.moextend.train.Progress;
 import io.moextend.train.TrainConfig;
 import io.moextend.train.Trainer;
@@ -25,22 +26,38 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.function.Function;
 import java.util.function.Predicate;
 import java.util.stream.IntStream;
 
 /** Runs whose ranks are threads of this process, and what two of them left compared. */
 final class ThreadedRuns {
+  private static final PrintStream SILENT = new PrintStream(PrintStream.nullOutputStream());
+
   private ThreadedRuns() {}
 
   /** To the end of the run. */
   static void train(String stage, TrainConfig config, int world) throws Exception {
+    train(
+        world,
+        group ->
+            new TrainingRun(Stage.named(stage), config, group, SILENT, Progress.Display.QUIET)
+                .run());
+  }
+
+  /** As above, of a model that is adapted. */
+  static void train(AdaptConfig config, int world) throws Exception {
+    train(world, group -> new AdaptRun(config, group, SILENT, Progress.Display.QUIET).run());
+  }
+
+  private static void train(int world, Function<RankGroup, Trainer.Ending> run) throws Exception {
     List<Patience> vigils =
         IntStream.range(0, world).mapToObj(r -> new Patience(r, Duration.ofMinutes(1))).toList();
     List<InProcessTransport> wires = InProcessTransport.group(world, vigils::get);
     try (ExecutorService threads = Executors.newFixedThreadPool(world)) {
       var ranks = new ArrayList<Future<Trainer.Ending>>();
       for (InProcessTransport wire : wires) {
-        ranks.add(threads.submit(() -> rank(stage, config, wire, vigils.get(wire.rank()))));
+        ranks.add(threads.submit(() -> rank(run, wire, vigils.get(wire.rank()))));
       }
       for (Future<Trainer.Ending> rank : ranks) {
         assertThat(rank.get()).isEqualTo(Trainer.Ending.DONE);
@@ -49,15 +66,13 @@ final class ThreadedRuns {
   }
 
   private static Trainer.Ending rank(
-      String stage, TrainConfig config, InProcessTransport wire, Vigil vigil) {
-    var silent = new PrintStream(PrintStream.nullOutputStream());
+      Function<RankGroup, Trainer.Ending> run, InProcessTransport wire, Vigil vigil) {
     var collective = new DirectCollective(wire, vigil);
     try (RankGroup group =
         wire.world() == 1
             ? RankGroup.alone(() -> false)
             : RankGroup.within(collective, () -> false)) {
-      return new TrainingRun(Stage.named(stage), config, group, silent, Progress.Display.QUIET)
-          .run();
+      return run.apply(group);
     }
   }
 
@@ -69,6 +84,14 @@ final class ThreadedRuns {
    */
   static void requireSame(Path wanted, Path got, double tolerance, Predicate<String> compared)
       throws IOException {
+    requireSameLosses(wanted, got, tolerance);
+    try (WeightSource one = CheckpointFolder.open(wanted.resolve("model"));
+        WeightSource other = CheckpointFolder.open(got.resolve("model"))) {
+      requireSame(one, other, tolerance, compared);
+    }
+  }
+
+  static void requireSameLosses(Path wanted, Path got, double tolerance) throws IOException {
     List<Double> before = losses(wanted);
     List<Double> after = losses(got);
     assertThat(after).hasSameSizeAs(before);
@@ -77,14 +100,15 @@ final class ThreadedRuns {
           .as("%s, loss of step %d", got, i + 1)
           .isCloseTo(before.get(i), withinPercentage(100 * tolerance));
     }
-    try (WeightSource one = CheckpointFolder.open(wanted.resolve("model"));
-        WeightSource other = CheckpointFolder.open(got.resolve("model"))) {
-      assertThat(other.names()).isEqualTo(one.names());
-      for (String name : one.names().stream().filter(compared).toList()) {
-        assertThat(distance(one.tensor(name), other.tensor(name)))
-            .as("%s, %s", got, name)
-            .isLessThan(tolerance);
-      }
+  }
+
+  static void requireSame(
+      WeightSource wanted, WeightSource got, double tolerance, Predicate<String> compared) {
+    assertThat(got.names()).isEqualTo(wanted.names());
+    for (String name : wanted.names().stream().filter(compared).toList()) {
+      assertThat(distance(wanted.tensor(name), got.tensor(name)))
+          .as("%s, %s", got.origin(), name)
+          .isLessThan(tolerance);
     }
   }
 
