@@ -53,6 +53,32 @@ class ShippedConfigsTest {
     }
   }
 
+  /** Of encoder-decoders; what is named t0_ is a list of tasks. */
+  static Stream<Path> adapting() throws IOException {
+    try (Stream<Path> files = Files.list(Golden.root().resolveSibling("configs").resolve("mov"))) {
+      return files
+          .filter(f -> !String.valueOf(f.getFileName()).startsWith("t0_"))
+          .sorted()
+          .toList()
+          .stream();
+    }
+  }
+
+  @ParameterizedTest
+  @MethodSource("adapting")
+  void everyConfigurationOfAnAdapterIsReadAndExplained(Path file) throws IOException {
+    AdaptConfig config = AdaptConfig.read(file, List.of());
+    assertThat(YamlTree.YAML.readTree(config.yaml()))
+        .isEqualTo(YamlTree.YAML.readTree(Files.readString(file)));
+    everyFieldOfAShippedConfigurationHasACommentAboveIt(file);
+    String name = String.valueOf(file.getFileName()).replace(".yaml", "");
+    assertThat(name).startsWith(config.adapter().method().word());
+    assertThat(config.checkpoints().outputDir()).hasToString("runs/mov/" + name);
+    boolean full = config.adapter().method() == AdapterSection.Method.FULL;
+    assertThat(config.training().globalBatch(8)).isEqualTo(full ? 256 : 32);
+    assertThat(config.optimizer().learningRate()).isEqualTo(full ? 1e-3 : 3e-4);
+  }
+
   @Test
   void theShippedFinetuneHasThePublishedNumbers() throws IOException {
     Path file =
