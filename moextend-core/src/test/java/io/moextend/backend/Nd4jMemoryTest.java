@@ -17,7 +17,7 @@ class Nd4jMemoryTest {
   private static final long SEED = 5;
 
   /** ND4J makes an array of each scalar operand and leaves it to the garbage collector. */
-  private static final long SCALARS = 1024;
+  private static final long SCALARS = 1536;
 
   private Backend backend;
 

@@ -36,7 +36,7 @@ import sun.misc.Signal;
     footer = {
       "",
       "Example:  moextend train --stage alignment --config configs/moextend/alignment.yaml --set training.max_steps=100",
-      "          moextend train --stage adapt --method molora --config configs/mov/molora.yaml"
+      "          moextend train --stage adapt --method molora --config configs/mov/molora-10.yaml"
     })
 final class TrainCommand implements Callable<Integer> {
   @Option(
