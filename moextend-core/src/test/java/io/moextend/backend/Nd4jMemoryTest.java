@@ -17,7 +17,7 @@ class Nd4jMemoryTest {
   private static final long SEED = 5;
 
   /** ND4J makes an array of each scalar operand and leaves it to the garbage collector. */
-  private static final long SCALARS = 1536;
+  private static final long SCALARS = 1024;
 
   private Backend backend;
 
@@ -33,16 +33,7 @@ class Nd4jMemoryTest {
   }
 
   private static Stream<Case> cases() {
-    return Stream.of(
-            MatrixCases.cases(),
-            NormCases.cases(),
-            ElementCases.cases(),
-            RowCases.cases(),
-            AttentionCases.cases(),
-            RoutingCases.cases(),
-            LossCases.cases(),
-            UpdateCases.cases())
-        .flatMap(s -> s);
+    return KernelCases.seeded().stream().map(KernelCases.Seeded::kernel);
   }
 
   @TestFactory

@@ -2,6 +2,7 @@ package io.moextend.backend.nd4j;
 
 import io.moextend.array.Array;
 import io.moextend.backend.AttentionKernels.Attention;
+import java.util.List;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.indexing.INDArrayIndex;
 import org.nd4j.linalg.indexing.NDArrayIndex;
@@ -11,10 +12,11 @@ record BlindQueries(Attention shape, SeenKeys seen) {
   /** Writes the mean of a sequence's values to the rows of its blind queries. */
   void forward(Array v, Array out) {
     for (int sequence = 0; sequence < shape.batch(); sequence++) {
-      for (int query : seen.uniform(sequence)) {
-        for (int head = 0; head < shape.queryHeads(); head++) {
-          try (var t = new Temporaries()) {
-            INDArray mean = t.keep(values(Nd4jArray.of(v), sequence, head).mean(true, 0));
+      List<Integer> blind = seen.uniform(sequence);
+      for (int head = 0; !blind.isEmpty() && head < shape.queryHeads(); head++) {
+        try (var t = new Temporaries()) {
+          INDArray mean = t.keep(values(Nd4jArray.of(v), sequence, head).mean(true, 0));
+          for (int query : blind) {
             ofQuery(Nd4jArray.of(out), sequence, query, head).assign(mean);
           }
         }
@@ -25,12 +27,14 @@ record BlindQueries(Attention shape, SeenKeys seen) {
   /** Adds to dV what the blind queries of each sequence were given. */
   void backward(Array dOut, Array dV) {
     for (int sequence = 0; sequence < shape.batch(); sequence++) {
-      for (int query : seen.uniform(sequence)) {
-        for (int head = 0; head < shape.queryHeads(); head++) {
-          try (var t = new Temporaries()) {
-            INDArray share = t.copy(ofQuery(Nd4jArray.of(dOut), sequence, query, head));
-            values(Nd4jArray.of(dV), sequence, head).addiRowVector(share.divi(shape.keys()));
+      List<Integer> blind = seen.uniform(sequence);
+      for (int head = 0; !blind.isEmpty() && head < shape.queryHeads(); head++) {
+        try (var t = new Temporaries()) {
+          INDArray share = t.zeros(Nd4jArray.of(dOut).dataType(), 1, shape.headSize());
+          for (int query : blind) {
+            share.addi(ofQuery(Nd4jArray.of(dOut), sequence, query, head));
           }
+          values(Nd4jArray.of(dV), sequence, head).addiRowVector(share.divi(shape.keys()));
         }
       }
     }
