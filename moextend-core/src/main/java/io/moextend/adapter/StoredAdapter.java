@@ -36,7 +36,7 @@ public record StoredAdapter(AdapterConfig config, WeightSource weights) {
     StoredAdapter found = find(folder, heads);
     if (found == null) {
       throw new CheckpointException(
-          "%s: has no adapter: neither %s nor %s nor %s"
+          "%s: has neither %s nor %s nor %s; name the folder of a trained adapter"
               .formatted(folder, AdapterFolder.CONFIG, PeftFolder.CONFIG, AdapterFolder.WEIGHTS));
     }
     return found;

@@ -1,8 +1,6 @@
 package io.moextend.cli;
 
-import io.moextend.adapter.AdapterFolder;
-import io.moextend.adapter.PeftFolder;
-import io.moextend.checkpoint.CheckpointException;
+import io.moextend.adapter.StoredAdapter;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
@@ -58,17 +56,9 @@ final class MergeCommand implements Callable<Integer> {
       throw new ConfigException("--output", output, "exists already; remove it or name another");
     }
     int heads = heads(HuggingFaceConfig.read(model).model());
-    if (PeftFolder.isIn(adapter)) {
-      // k and v may have fewer heads than q; merging looks at products alone
-      PeftFolder.Read read = PeftFolder.open(adapter, module -> heads);
-      MergeAdapter.run(model, read.config(), read.weights(), output);
-    } else if (AdapterFolder.isIn(adapter)) {
-      MergeAdapter.run(model, AdapterFolder.config(adapter), AdapterFolder.open(adapter), output);
-    } else {
-      throw new CheckpointException(
-          "%s: has neither %s nor %s; name the folder of a trained adapter"
-              .formatted(adapter, AdapterFolder.CONFIG, PeftFolder.CONFIG));
-    }
+    // k and v may have fewer heads than q; merging looks at products alone
+    StoredAdapter stored = StoredAdapter.open(adapter, module -> heads);
+    MergeAdapter.run(model, stored.config(), stored.weights(), output);
     Commands.say(spec, "merged into " + output);
     return 0;
   }

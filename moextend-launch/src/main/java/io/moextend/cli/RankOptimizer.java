@@ -84,29 +84,11 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
       ParameterChoice sharded,
       DistributedSection how) {
     ParameterLayout layout = layout(model, how, conversation.world());
-    if (conversation.world() == 1) {
-      return new RankOptimizer(
-          new ReplicatedOptimizer(
-              backend, layout, update.rule(), update.untouched(), update.rates()),
-          null);
-    }
-    ZeroStage zero = ZeroStage.of(how.zeroStage());
+    boolean comeAndGo =
+        conversation.world() > 1 && ZeroStage.of(how.zeroStage()) == ZeroStage.WEIGHTS;
     LayerShards layers =
-        zero == ZeroStage.WEIGHTS
-            ? new LayerShards(backend, conversation, model, weights, layout, sharded)
-            : null;
-    var settings =
-        new ShardedOptimizer.Settings(
-            zero, update.untouched(), payload(how, layout), update.rates());
-    return new RankOptimizer(
-        new ShardedOptimizer(
-            backend,
-            conversation,
-            layout,
-            update.rule(),
-            settings,
-            layers == null ? WeightPieces.NONE : layers),
-        layers);
+        comeAndGo ? new LayerShards(backend, conversation, model, weights, layout, sharded) : null;
+    return of(backend, conversation, layout, update, how, layers);
   }
 
   /**
@@ -123,6 +105,18 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
           "distributed.zero_stage", 3, "an encoder-decoder's layers stay whole; use 0, 1 or 2");
     }
     ParameterLayout layout = layout(model.units(), how, conversation.world());
+    return of(backend, conversation, layout, update, how, null);
+  }
+
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // both are closed with this
+  private static RankOptimizer of(
+      Backend backend,
+      Conversation conversation,
+      ParameterLayout layout,
+      Update update,
+      DistributedSection how,
+      @Nullable LayerShards layers) {
     if (conversation.world() == 1) {
       return new RankOptimizer(
           new ReplicatedOptimizer(
@@ -137,8 +131,13 @@ record RankOptimizer(Optimizer optimizer, @Nullable LayerShards layers) implemen
             update.rates());
     return new RankOptimizer(
         new ShardedOptimizer(
-            backend, conversation, layout, update.rule(), settings, WeightPieces.NONE),
-        null);
+            backend,
+            conversation,
+            layout,
+            update.rule(),
+            settings,
+            layers == null ? WeightPieces.NONE : layers),
+        layers);
   }
 
   private static DType payload(DistributedSection how, ParameterLayout layout) {

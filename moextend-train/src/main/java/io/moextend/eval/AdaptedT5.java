@@ -1,9 +1,7 @@
 package io.moextend.eval;
 
 import com.google.errorprone.annotations.MustBeClosed;
-import io.moextend.adapter.AdapterConfig;
-import io.moextend.adapter.AdapterFolder;
-import io.moextend.adapter.PeftFolder;
+import io.moextend.adapter.StoredAdapter;
 import io.moextend.array.DType;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointException;
@@ -32,35 +30,8 @@ public final class AdaptedT5 implements AutoCloseable {
   }
 
   /**
-   * Adapters as a file has them.
-   *
-   * @param tensors as a model's parameters have them; closed by who opens a model with them
-   */
-  public record Trained(AdapterConfig config, WeightSource tensors) {
-    /**
-     * Opens a folder of ours (adapter.json) or of PEFT's (adapter_config.json).
-     *
-     * @param config of the model they were trained for
-     * @throws CheckpointException where it is neither, or cannot be read
-     */
-    @SuppressWarnings("MustBeClosedChecker") // closed by who opens a model with them
-    public static Trained open(Path folder, T5Config config) {
-      if (AdapterFolder.isIn(folder)) {
-        return new Trained(AdapterFolder.config(folder), AdapterFolder.open(folder));
-      }
-      if (PeftFolder.isIn(folder)) {
-        PeftFolder.Read read = PeftFolder.open(folder, module -> config.heads());
-        return new Trained(read.config(), read.weights());
-      }
-      throw new CheckpointException(
-          "%s: has neither %s nor %s; name the folder of a trained adapter"
-              .formatted(folder, AdapterFolder.CONFIG, PeftFolder.CONFIG));
-    }
-  }
-
-  /**
    * @param model a Hugging Face folder
-   * @param adapter a folder that {@link Trained#open} knows; null for the base alone
+   * @param adapter a folder that {@link StoredAdapter#open} knows; null for the base alone
    * @throws CheckpointException where either cannot be read, the model lacks a tensor, or the
    *     adapters are another model's
    * @throws io.moextend.config.ConfigException where the model is no T5
@@ -77,11 +48,12 @@ public final class AdaptedT5 implements AutoCloseable {
    * @param weights of the model; closed with the result, and where opening fails
    */
   @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // the adapters' weights are closed with the result
   public static AdaptedT5 open(
       WeightSource weights, T5Config config, @Nullable Path adapter, Backend backend, DType dtype) {
-    Trained trained;
+    StoredAdapter trained;
     try {
-      trained = adapter == null ? null : Trained.open(adapter, config);
+      trained = adapter == null ? null : StoredAdapter.open(adapter, module -> config.heads());
     } catch (RuntimeException e) {
       weights.close();
       throw e;
@@ -99,7 +71,7 @@ public final class AdaptedT5 implements AutoCloseable {
   public static AdaptedT5 of(
       WeightSource weights,
       T5Config config,
-      @Nullable Trained trained,
+      @Nullable StoredAdapter trained,
       Backend backend,
       DType dtype) {
     OpenAdapters adapters = adapters(weights, trained, backend, dtype);
@@ -120,15 +92,15 @@ public final class AdaptedT5 implements AutoCloseable {
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // closed with the result
   private static @Nullable OpenAdapters adapters(
-      WeightSource weights, @Nullable Trained trained, Backend backend, DType dtype) {
+      WeightSource weights, @Nullable StoredAdapter trained, Backend backend, DType dtype) {
     if (trained == null) {
       return null;
     }
     try {
       return OpenAdapters.of(
-          trained.config(), trained.tensors(), backend, dtype, ParameterChoice.NONE, 0);
+          trained.config(), trained.weights(), backend, dtype, ParameterChoice.NONE, 0);
     } catch (RuntimeException e) {
-      trained.tensors().close();
+      trained.weights().close();
       weights.close();
       throw e;
     }

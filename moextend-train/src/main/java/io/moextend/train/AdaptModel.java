@@ -2,8 +2,7 @@ package io.moextend.train;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.adapter.AdapterConfig;
-import io.moextend.adapter.AdapterFolder;
-import io.moextend.adapter.PeftFolder;
+import io.moextend.adapter.StoredAdapter;
 import io.moextend.array.DType;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
@@ -67,14 +66,9 @@ public final class AdaptModel {
 
   @SuppressWarnings("MustBeClosedChecker") // closed at once
   private static void requireSame(Path folder, AdapterConfig asked, T5Config model) {
-    AdapterConfig there;
-    if (PeftFolder.isIn(folder)) {
-      PeftFolder.Read read = PeftFolder.open(folder, module -> model.heads());
-      read.weights().close();
-      there = read.config();
-    } else {
-      there = AdapterFolder.config(folder);
-    }
+    StoredAdapter stored = StoredAdapter.open(folder, module -> model.heads());
+    stored.weights().close();
+    AdapterConfig there = stored.config();
     boolean same =
         there.method() == asked.method()
             && there.experts() == asked.experts()
@@ -108,9 +102,7 @@ public final class AdaptModel {
     if (folder == null) {
       return null;
     }
-    return PeftFolder.isIn(folder)
-        ? PeftFolder.open(folder, module -> config.heads()).weights()
-        : AdapterFolder.open(folder);
+    return StoredAdapter.open(folder, module -> config.heads()).weights();
   }
 
   /**

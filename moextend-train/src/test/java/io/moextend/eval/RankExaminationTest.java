@@ -10,6 +10,7 @@ import io.moextend.Golden;
 import io.moextend.adapter.AdapterConfig;
 import io.moextend.adapter.AdapterFolder;
 import io.moextend.adapter.PeftFolder;
+import io.moextend.adapter.StoredAdapter;
 import io.moextend.array.DType;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider;
@@ -220,7 +221,7 @@ class RankExaminationTest {
 
   @Test
   void aFolderWithoutAnAdapterIsRefused() {
-    assertThatThrownBy(() -> AdaptedT5.Trained.open(folder, config("mov/t5_base")))
+    assertThatThrownBy(() -> StoredAdapter.open(folder, module -> config("mov/t5_base").heads()))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContainingAll(folder.toString(), "adapter.json", "adapter_config.json");
   }
