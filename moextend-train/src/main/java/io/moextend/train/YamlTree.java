@@ -70,7 +70,7 @@ record YamlTree(String origin, ObjectNode root) {
       if (known == null) {
         throw unknown(origin, path, field.getKey(), into);
       }
-      if (known instanceof ObjectNode section) {
+      if (known instanceof ObjectNode section && !field.getValue().isNull()) {
         if (!(field.getValue() instanceof ObjectNode given)) {
           throw new ConfigException(
               origin + ": " + name, field.getValue(), "is a section of fields, not one value");
@@ -111,11 +111,12 @@ record YamlTree(String origin, ObjectNode root) {
     if (known == null) {
       throw unknown("--set", before.isEmpty() ? "" : before + ".", last, at);
     }
-    if (known instanceof ObjectNode) {
+    JsonNode value = value(assignment, assignment.substring(equals + 1));
+    if (known instanceof ObjectNode && !value.isNull()) {
       throw new ConfigException(
-          "--set", assignment, last + " is a section; name one of its fields");
+          "--set", assignment, last + " is a section; name one of its fields, or null");
     }
-    at.set(last, value(assignment, assignment.substring(equals + 1)));
+    at.set(last, value);
     return new YamlTree(origin, changed);
   }
 

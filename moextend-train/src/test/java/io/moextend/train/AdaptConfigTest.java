@@ -74,6 +74,20 @@ class AdaptConfigTest {
     assertThat(parse(config.yaml())).isEqualTo(config);
   }
 
+  @Test
+  void aSectionOfTheDefaultsCanBeTakenAwayAndTheResolvedTextSaysSo() {
+    AdaptConfig config = parse(LEAST, "optimizer.optim=adamw", "optimizer.adafactor=null");
+    assertThat(config.optimizer().adafactor()).isNull();
+    assertThat(parse(config.yaml())).isEqualTo(config);
+  }
+
+  @Test
+  void aSectionThatIsNeededCannot() {
+    assertThatThrownBy(() -> parse(LEAST, "optimizer=null"))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageContaining("optimizer has no value, and needs one");
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
