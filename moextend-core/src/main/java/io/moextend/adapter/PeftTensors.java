@@ -107,6 +107,12 @@ final class PeftTensors implements WeightSource {
       return data.shaped(size);
     }
     int split = heads.applyAsInt(module);
+    if (size % split != 0) {
+      throw CheckpointException.ofTensor(
+          file.path(),
+          own,
+          "has %d numbers, which %d heads cannot share; another model's?".formatted(size, split));
+    }
     return data.shaped(split, size / split);
   }
 

@@ -5,8 +5,12 @@ import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.checkpoint.CheckpointException;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
+import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.ModelConfig;
 import io.moextend.config.PublishedJson;
+import io.moextend.config.T5Config;
+import io.moextend.config.TowerConfig;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,6 +31,44 @@ public record StoredAdapter(AdapterConfig config, WeightSource weights) {
   private static final String FIELD = "adapter";
 
   /**
+   * @param model that they were made for
+   * @throws CheckpointException where the folder has none, or one that cannot be read
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
+  public static StoredAdapter open(Path folder, ModelConfig model) {
+    return open(folder, module -> heads(model, Targets.last(module)));
+  }
+
+  /**
+   * As {@link #open(Path, ModelConfig)}, of a folder that may have none.
+   *
+   * @return null where it has none
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
+  public static @Nullable StoredAdapter find(Path folder, ModelConfig model) {
+    return find(folder, module -> heads(model, Targets.last(module)));
+  }
+
+  /** A decoder may have fewer heads of keys and values than of queries. */
+  private static int heads(ModelConfig model, String last) {
+    return switch (model) {
+      case T5Config t5 -> t5.heads();
+      case TowerConfig tower -> tower.heads();
+      case DecoderConfig decoder -> {
+        int queries = decoder.heads().query();
+        int keys = decoder.heads().keyValue();
+        yield switch (last) {
+          case "q_proj" -> queries;
+          case "qkv_proj" -> queries + 2 * keys;
+          default -> keys;
+        };
+      }
+    };
+  }
+
+  /**
    * @param heads how many heads the product of an attention's module is split into
    * @throws CheckpointException where the folder has none, or one that cannot be read
    */
@@ -43,7 +85,7 @@ public record StoredAdapter(AdapterConfig config, WeightSource weights) {
   }
 
   /**
-   * As {@link #open}, of a folder that may have none.
+   * As {@link #open(Path, ToIntFunction)}, of a folder that may have none.
    *
    * @return null where it has none
    */

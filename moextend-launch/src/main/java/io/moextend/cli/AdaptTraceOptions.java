@@ -10,6 +10,7 @@ import io.moextend.checkpoint.Union;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
+import io.moextend.config.ModelConfig;
 import io.moextend.config.T5Config;
 import io.moextend.eval.T5Trace;
 import io.moextend.eval.T5TraceRequest;
@@ -125,7 +126,7 @@ final class AdaptTraceOptions {
   @SuppressWarnings("MustBeClosedChecker") // closed with the result, or below on failure
   private Opened open(
       ModelOptions model, T5Config config, Backend backend, DType dtype, @Nullable Stage stage) {
-    StoredAdapter stored = stored(model, config.heads());
+    StoredAdapter stored = stored(model, config);
     ParameterChoice trained = trained(stage, stored != null);
     if (stored == null) {
       return new Opened(
@@ -150,10 +151,10 @@ final class AdaptTraceOptions {
   /** That of --adapter, else the model's own; null where there is neither. */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
-  private @Nullable StoredAdapter stored(ModelOptions model, int heads) {
+  private @Nullable StoredAdapter stored(ModelOptions model, ModelConfig config) {
     return adapter == null
-        ? StoredAdapter.find(model.folder(), module -> heads)
-        : StoredAdapter.open(adapter, module -> heads);
+        ? StoredAdapter.find(model.folder(), config)
+        : StoredAdapter.open(adapter, config);
   }
 
   /**
@@ -170,7 +171,7 @@ final class AdaptTraceOptions {
       DType dtype,
       Set<Role> trained,
       boolean required) {
-    StoredAdapter stored = stored(model, config.heads().keyValue());
+    StoredAdapter stored = stored(model, config);
     if (stored == null) {
       if (required) {
         throw new ConfigException(

@@ -2,11 +2,7 @@ package io.moextend.cli;
 
 import io.moextend.adapter.StoredAdapter;
 import io.moextend.config.ConfigException;
-import io.moextend.config.DecoderConfig;
 import io.moextend.config.HuggingFaceConfig;
-import io.moextend.config.ModelConfig;
-import io.moextend.config.T5Config;
-import io.moextend.config.TowerConfig;
 import io.moextend.stage.MergeAdapter;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -55,19 +51,9 @@ final class MergeCommand implements Callable<Integer> {
     if (Files.exists(output)) {
       throw new ConfigException("--output", output, "exists already; remove it or name another");
     }
-    int heads = heads(HuggingFaceConfig.read(model).model());
-    // k and v may have fewer heads than q; merging looks at products alone
-    StoredAdapter stored = StoredAdapter.open(adapter, module -> heads);
+    StoredAdapter stored = StoredAdapter.open(adapter, HuggingFaceConfig.read(model).model());
     MergeAdapter.run(model, stored.config(), stored.weights(), output);
     Commands.say(spec, "merged into " + output);
     return 0;
-  }
-
-  private static int heads(ModelConfig config) {
-    return switch (config) {
-      case T5Config t5 -> t5.heads();
-      case DecoderConfig decoder -> decoder.heads().keyValue();
-      case TowerConfig tower -> tower.heads();
-    };
   }
 }

@@ -197,7 +197,7 @@ class TraceAdaptTest {
     assertThatThrownBy(() -> StoredAdapter.open(bare, module -> 4).weights().close())
         .hasMessage(weights + ": has no adapter.json beside it that says what it is");
     assertThatThrownBy(() -> StoredAdapter.open(folder, module -> 4).weights().close())
-        .hasMessageStartingWith(folder + ": has no adapter");
+        .hasMessageStartingWith(folder + ": has neither adapter.json nor adapter_config.json");
   }
 
   @Test
