@@ -56,7 +56,7 @@ record MovDemoSchool(DemoSettings settings, PromptedWorld world, Backend backend
     return new AdaptConfig(
         new AdaptConfig.Model(base, null, null),
         new AdapterSection(method, MovDemoPlan.EXPERTS, MovDemoPlan.RANK, 16, null, 0, 0, 0, null),
-        new PromptedSection(tasks, null, MovDemoPlan.LENGTH, MovDemoPlan.TARGET, false, 1),
+        new PromptedSection(tasks, null, null, MovDemoPlan.LENGTH, MovDemoPlan.TARGET, false, 1),
         new OptimizerSection(
             OptimizerSection.Rule.ADAMW,
             null,

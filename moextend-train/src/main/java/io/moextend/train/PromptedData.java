@@ -51,7 +51,7 @@ public final class PromptedData implements AutoCloseable {
     Path scratch = scratch();
     Mixture mixture = null;
     try {
-      mixture = Mixture.open(TaskList.read(data.mixture(), null), scratch);
+      mixture = Mixture.open(TaskList.read(data.mixture(), data.root()), scratch);
       return new PromptedData(
           config, tokens, scratch, mixture, evaluation(config, tokens, scratch));
     } catch (RuntimeException e) {
@@ -79,7 +79,7 @@ public final class PromptedData implements AutoCloseable {
       return List.of();
     }
     var pairs = new ArrayList<TokenPair>();
-    try (Mixture mixture = Mixture.open(TaskList.read(list, null), scratch)) {
+    try (Mixture mixture = Mixture.open(TaskList.read(list, config.data().root()), scratch)) {
       for (Mixture.Part part : mixture.parts()) {
         Examples examples = part.examples();
         for (int i = 0; i < examples.size(); i++) {

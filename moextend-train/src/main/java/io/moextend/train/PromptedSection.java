@@ -8,6 +8,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param mixture file that names tasks, their files and how often each is drawn
  * @param evalMixture tasks to evaluate on; null = none
+ * @param root folder the files of both lists' tasks lie in; null = what each list says, else its
+ *     own folder
  * @param inputsLength tokens of a row's inputs; longer ones are cut
  * @param targetsLength tokens of a row's targets, the end's counted; longer ones are cut
  * @param packing true puts several examples into a row
@@ -16,6 +18,7 @@ import org.jspecify.annotations.Nullable;
 public record PromptedSection(
     Path mixture,
     @Nullable Path evalMixture,
+    @Nullable Path root,
     int inputsLength,
     int targetsLength,
     boolean packing,

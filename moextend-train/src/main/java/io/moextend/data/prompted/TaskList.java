@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.FileSystems;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,6 +43,10 @@ public record TaskList(
           .build();
 
   private static final String RANKED = "_score_eval";
+
+  /** What to do where files are not in the root. */
+  private static final String MEND =
+      "put it there, or name the folder the tasks' files lie in: data.root of a run, --root of evaluate";
 
   /**
    * One dataset under some templates, each of which is a task; or files that hold all of them
@@ -221,21 +226,22 @@ public record TaskList(
   /**
    * Looks the tasks' files and folders up, in the list's order, folders by name.
    *
-   * @throws DataException if a dataset has other than its number of templates' folders
+   * @throws DataException if a dataset has other than its number of templates' folders, or a file
+   *     is missing or outside of the root
    */
   public List<Task> tasks() {
     var tasks = new ArrayList<Task>();
     for (Entry entry : entries) {
       List<String> files = entry.files();
       if (files != null) {
-        List<Path> paths = files.stream().map(root::resolve).toList();
+        List<Path> paths = files.stream().map(name -> below(entry, name)).toList();
         tasks.add(new Task(entry.name(), entry, paths, entry.count()));
         continue;
       }
       List<Path> found = folders(entry);
       if (found.size() != entry.count()) {
         throw new DataException(
-            "%s: %s has %d templates, but %d folders %s are in %s; put the cached tasks there, or change templates"
+            "%s: %s has %d templates, but %d folders %s are in %s; put the cached tasks there, name their folder (data.root of a run, --root of evaluate), or change templates"
                 .formatted(file, entry.name(), entry.count(), found.size(), entry.folders(), root));
       }
       for (Path folder : found) {
@@ -243,6 +249,28 @@ public record TaskList(
       }
     }
     return tasks;
+  }
+
+  private Path below(Entry entry, String name) {
+    Path path;
+    try {
+      path = root.resolve(name);
+    } catch (InvalidPathException e) {
+      throw wrong(entry, name + " is no path; mend it", e);
+    }
+    Path within = root.toAbsolutePath().normalize();
+    if (!path.toAbsolutePath().normalize().startsWith(within)) {
+      throw wrong(
+          entry, "%s leaves the folder %s; move the file into it".formatted(name, root), null);
+    }
+    if (!Files.exists(path)) {
+      throw wrong(entry, "%s is missing; %s".formatted(path, MEND), null);
+    }
+    return path;
+  }
+
+  private DataException wrong(Entry entry, String fault, @Nullable Throwable cause) {
+    return new DataException("%s: task %s: %s".formatted(file, entry.name(), fault), cause);
   }
 
   /** Rows for ranking lie beside the task they were made of; a pattern for these ends like them. */
@@ -261,7 +289,7 @@ public record TaskList(
         }
       } catch (IOException e) {
         throw new DataException(
-            "%s: %s cannot be read (%s); name the folder of the cached tasks"
+            "%s: the tasks' folder %s cannot be read (%s); name theirs: data.root of a run, --root of evaluate"
                 .formatted(file, root, e.getMessage()),
             e);
       }

@@ -68,7 +68,11 @@ class TaskListTest {
 
   @Test
   void foldersAreFoundByPatternWithoutTheRowsForRanking() throws IOException {
-    Path cache = Golden.path("prompted/cache");
+    Path cache = Files.createDirectories(folder.resolve("cache"));
+    for (String task : List.of("tiny_copy_first", "tiny_copy_second", "tiny_pick_score_eval")) {
+      Files.createDirectory(cache.resolve(task));
+    }
+    Files.createFile(cache.resolve("texts.jsonl"));
     Files.writeString(
         folder.resolve("tasks.yaml"),
         """
@@ -114,6 +118,29 @@ class TaskListTest {
     assertThatThrownBy(list::tasks)
         .isInstanceOf(DataException.class)
         .hasMessageContaining("copy has 3 templates, but 2 folders [tiny_copy_*] are in");
+  }
+
+  @Test
+  void aFileIsLookedForInTheRootThatTheUserNamesAndNowhereElse() throws IOException {
+    Path data = Files.createDirectories(folder.resolve("data"));
+    Path file = Files.writeString(data.resolve("a.jsonl"), "{}");
+    Path list =
+        Files.writeString(folder.resolve("tasks.yaml"), "tasks: [{name: a, files: [a.jsonl]}]");
+    assertThat(TaskList.read(list, data).tasks().getFirst().paths()).containsExactly(file);
+    assertThatThrownBy(TaskList.read(list, null)::tasks)
+        .isInstanceOf(DataException.class)
+        .hasMessage(
+            list
+                + ": task a: "
+                + folder.resolve("a.jsonl")
+                + " is missing; put it there, or name the folder the tasks' files lie in: data.root of a run, --root of evaluate");
+    for (String outside : List.of("../data/a.jsonl", "x/../../b", file.toString())) {
+      Files.writeString(list, "tasks: [{name: a, files: ['%s']}]".formatted(outside));
+      Path root = Files.createDirectories(folder.resolve("other"));
+      assertThatThrownBy(TaskList.read(list, root)::tasks)
+          .isInstanceOf(DataException.class)
+          .hasMessageContaining(list + ": task a: " + outside + " leaves the folder " + root);
+    }
   }
 
   @ParameterizedTest
