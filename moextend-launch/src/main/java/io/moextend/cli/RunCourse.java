@@ -122,7 +122,7 @@ record RunCourse(
             List.of(
                 new MetricsLog(output, () -> backend.memory().peakBytes()),
                 new Progress(out, display, plan.steps(), config.loggingSteps())),
-            identity(subject),
+            identity(subject, work.batches()),
             output,
             peers,
             group.stop(),
@@ -154,11 +154,12 @@ record RunCourse(
     return group.generation() > 0 ? "auto" : config.checkpoints().resumeFromCheckpoint();
   }
 
-  private SequencedMap<String, String> identity(Subject subject) {
+  private SequencedMap<String, String> identity(Subject subject, BatchSource<?> batches) {
     var identity = new LinkedHashMap<String, String>();
     identity.put("stage", subject.stage());
     identity.put("base", Fingerprint.of(subject.base()).hex());
     identity.putAll(config.identity(group.world()));
+    identity.putAll(batches.content());
     return identity;
   }
 }

@@ -1,6 +1,8 @@
 package io.moextend.train;
 
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 
 /**
  * Endless micro-batches of one rank; the next epoch follows the last batch of one. The order
@@ -19,6 +21,14 @@ public interface BatchSource<B> {
 
   /** Makes {@link #next} go on from {@code position}. */
   void seek(Position position);
+
+  /**
+   * What is drawn from, by names and values: a position means the same only where they are as they
+   * were. Empty where the configuration says it all.
+   */
+  default SequencedMap<String, String> content() {
+    return new LinkedHashMap<>();
+  }
 
   /** Names of a batch's samples, for messages. */
   List<String> samples(B batch);

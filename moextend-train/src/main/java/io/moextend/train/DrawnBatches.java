@@ -3,6 +3,7 @@ package io.moextend.train;
 import io.moextend.data.prompted.PromptedBatch;
 import io.moextend.data.prompted.PromptedBatches;
 import java.util.List;
+import java.util.SequencedMap;
 
 /**
  * Batches of a mixture for the trainer. A position's epoch is the number of the block of draws, its
@@ -25,6 +26,11 @@ public record DrawnBatches(PromptedBatches batches)
   public void seek(Position position) {
     batches.seek(
         new PromptedBatches.Position(position.epoch(), Math.toIntExact(position.offset())));
+  }
+
+  @Override
+  public SequencedMap<String, String> content() {
+    return batches.content();
   }
 
   @Override

@@ -5,6 +5,7 @@ import io.moextend.data.DataException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SequencedMap;
 
 /** Tasks that are drawn from by their rates. Closing it closes them. */
 public final class Mixture implements AutoCloseable {
@@ -23,12 +24,18 @@ public final class Mixture implements AutoCloseable {
   }
 
   private final List<Part> parts;
+  private final MixtureContent content;
 
   public Mixture(List<Part> parts) {
+    this(parts, MixtureContent.of(parts));
+  }
+
+  private Mixture(List<Part> parts, MixtureContent content) {
     if (parts.isEmpty()) {
       throw new DataException("a mixture needs at least one task");
     }
     this.parts = List.copyOf(parts);
+    this.content = content;
   }
 
   /**
@@ -43,12 +50,13 @@ public final class Mixture implements AutoCloseable {
     var opened = new ArrayList<Examples>();
     var parts = new ArrayList<Part>();
     try {
-      for (TaskList.Task task : list.tasks()) {
+      List<TaskList.Task> tasks = list.tasks();
+      for (TaskList.Task task : tasks) {
         Examples examples = files.open(task);
         opened.add(examples);
         parts.add(new Part(task.name(), task.rate(list.cap(), examples.size()), examples));
       }
-      return new Mixture(parts);
+      return new Mixture(parts, MixtureContent.of(list, tasks, parts));
     } catch (RuntimeException e) {
       Concatenated.closeAll(opened);
       throw e;
@@ -57,6 +65,11 @@ public final class Mixture implements AutoCloseable {
 
   public List<Part> parts() {
     return parts;
+  }
+
+  /** What a run that goes on has to find as it was, by names for messages. */
+  public SequencedMap<String, String> content() {
+    return content.values();
   }
 
   /** The endless stream of draws that a seed gives. */

@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.SequencedMap;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -166,6 +167,11 @@ public final class PromptedBatches implements AutoCloseable {
   /** Where the rows begin that all ranks take next. To be saved with a checkpoint. */
   public Position position() {
     return at;
+  }
+
+  /** What the mixture is, as {@link Mixture#content} has it. */
+  public SequencedMap<String, String> content() {
+    return mixture.content();
   }
 
   /** Makes {@link #next} go on from a position of a run with the same files, seed and layout. */

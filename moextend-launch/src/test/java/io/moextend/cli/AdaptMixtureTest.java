@@ -1,0 +1,176 @@
+package io.moextend.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import io.moextend.config.ConfigException;
+import io.moextend.train.AdaptConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.List;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Where the tasks of a run's list lie, and that a run goes on with the tasks it began with. */
+@Timeout(120)
+class AdaptMixtureTest {
+  private static final String STEPS = "training.max_steps=2";
+
+  @TempDir static Path shared;
+  private static AdaptRuns runs;
+
+  @TempDir Path folder;
+
+  @BeforeAll
+  static void makeModel() {
+    runs = AdaptRuns.in(shared);
+  }
+
+  /** A copy of the tasks, and of their list, in a folder of their own. */
+  private Path copied(String name) {
+    Path data = folder.resolve(name);
+    Workspace.copy(runs.world().root(), data);
+    return data;
+  }
+
+  private Path list() {
+    return runs.world().adaptation().getFileName();
+  }
+
+  private AdaptConfig config(Path list, String... more) throws IOException {
+    return runs.config(folder, "lora", AdaptRuns.and(more, STEPS, "data.mixture=" + list));
+  }
+
+  @Test
+  void aListIsPointedAtDataThatLieElsewhere() throws IOException {
+    Path lone = Files.createDirectories(folder.resolve("lists")).resolve("tasks.yaml");
+    Files.copy(runs.world().adaptation(), lone);
+    Path usual = AdaptRuns.trained(config(runs.world().adaptation()));
+    String[] settings = {
+      "data.root=" + runs.world().root(),
+      "data.eval_mixture=" + Files.copy(runs.world().examination(), lone.resolveSibling("e.yaml")),
+      "evaluation.eval_steps=2"
+    };
+    Path pointed = AdaptRuns.trained(config(lone, settings));
+    assertThat(AdaptRuns.weights(pointed)).hasSameBinaryContentAs(AdaptRuns.weights(usual));
+    assertThat(Files.readString(pointed.resolve("metrics.jsonl"))).contains("\"eval_loss\":");
+    assertThat(Files.readString(pointed.resolve("config.yaml")))
+        .contains("root: " + runs.world().root());
+  }
+
+  @Test
+  void dataThatAreNotThereAreNamedWithTheMendAndNothingIsLeft() throws IOException {
+    Path lone = Files.copy(runs.world().adaptation(), folder.resolve("tasks.yaml"));
+    Path file = runs.file(folder, "lora");
+    Path output = folder.resolve("never");
+    Ran ran =
+        Ran.moextend(
+            "train",
+            "--quiet",
+            "--stage",
+            "adapt",
+            "--config",
+            file,
+            "--set",
+            "data.mixture=" + lone,
+            "--set",
+            "checkpoints.output_dir=" + output);
+    assertThat(ran.code()).as(ran.err()).isEqualTo(2);
+    assertThat(ran.err().strip().lines()).hasSize(1);
+    assertThat(ran.err())
+        .contains(lone + ": task ", folder + "/", ".jsonl is missing; ", "data.root of a run");
+    assertThat(output.resolve("metrics.jsonl")).doesNotExist();
+  }
+
+  @Test
+  void dataMayMoveWhileARunIsStopped() throws IOException {
+    Path list = Files.copy(runs.world().adaptation(), folder.resolve("tasks.yaml"));
+    AdaptConfig first =
+        config(list, "data.root=" + runs.world().root(), "checkpoints.save_steps=1");
+    Path output = AdaptRuns.trained(first);
+    Path again =
+        AdaptRuns.trained(
+            config(
+                list,
+                "data.root=" + copied("moved"),
+                "checkpoints.resume_from_checkpoint=" + output.resolve("checkpoint-1")));
+    assertThat(AdaptRuns.weights(again)).hasSameBinaryContentAs(AdaptRuns.weights(output));
+  }
+
+  /** The first task's file is the list's first. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "cap        | data.mixture rates=",
+        "rate       | data.mixture rates=",
+        "name       | data.mixture tasks=",
+        "order      | data.mixture tasks=",
+        "fewer      | data.mixture tasks=",
+        "another    | data.mixture examples=",
+        "longer     | data.mixture files=",
+        "file       | data.mixture files=",
+        "list       | data.mixture=",
+      })
+  void aRunDoesNotGoOnWithOtherTasks(String change, String named) throws IOException {
+    Path data = copied("data");
+    Path list = data.resolve(list());
+    Path output = AdaptRuns.trained(config(list, "training.max_steps=1", "training.max_steps=1"));
+    Path now = changed(change, data, list);
+    Path checkpoint = output.resolve("checkpoint-2");
+    AdaptConfig again =
+        config(
+            now,
+            "checkpoints.output_dir=" + output,
+            "checkpoints.resume_from_checkpoint=" + checkpoint);
+    assertThatThrownBy(() -> AdaptRuns.trained(again))
+        .isInstanceOf(ConfigException.class)
+        .hasMessageStartingWith(named)
+        .hasMessageContaining(": was ")
+        .hasMessageContaining(
+            "in " + checkpoint + "; set it back to go on with that run, or start");
+  }
+
+  private static Path changed(String change, Path data, Path list) throws IOException {
+    String text = Files.readString(list);
+    List<String> names =
+        text.lines().filter(line -> line.contains("\"name\"")).map(String::strip).toList();
+    String first = names.getFirst().replaceAll(".*: \"(.*)\".*", "$1");
+    String second = names.get(1).replaceAll(".*: \"(.*)\".*", "$1");
+    Path file = data.resolve(first + ".jsonl");
+    String examples = Files.readString(file);
+    switch (change) {
+      case "cap" -> Workspace.change(list, "500000", "3");
+      case "rate" ->
+          Workspace.change(list, names.getFirst(), "\"rate\" : 2.5, " + names.getFirst());
+      case "name" -> Workspace.change(list, names.getFirst(), "\"name\" : \"other\",");
+      case "order" -> {
+        String swapped = text.replace(first, "@").replace(second, first).replace("@", second);
+        Files.writeString(list, swapped);
+      }
+      case "fewer" -> {
+        int from = text.indexOf('{', text.indexOf("tasks"));
+        int until = text.indexOf('{', from + 1);
+        Files.writeString(list, text.substring(0, from) + text.substring(until));
+      }
+      case "another" ->
+          Files.writeString(
+              file, examples.lines().findFirst().orElseThrow(), StandardOpenOption.APPEND);
+      case "longer" -> Files.writeString(file, examples + "\n");
+      case "file" -> {
+        Files.copy(file, data.resolve("renamed.jsonl"));
+        Workspace.change(list, "\"" + first + ".jsonl\"", "\"renamed.jsonl\"");
+      }
+      default -> {
+        return Files.copy(list, list.resolveSibling("other.yaml"));
+      }
+    }
+    return list;
+  }
+}
