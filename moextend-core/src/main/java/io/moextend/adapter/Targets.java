@@ -72,7 +72,7 @@ final class Targets {
         boolean named = module.equals(site) || module.endsWith("." + site);
         if (named && !possible) {
           throw new ConfigException(
-              "adapter.sites",
+              "adapter.target_modules",
               site,
               "%s multiplies and can be had at %s"
                   .formatted(config.method().word(), new TreeSet<>(RESCALED)));
@@ -88,7 +88,7 @@ final class Targets {
   void requireAllFound() {
     if (!unused.isEmpty()) {
       throw new ConfigException(
-          "adapter.sites", unused, "this model's layers are %s".formatted(seen));
+          "adapter.target_modules", unused, "this model's layers are %s".formatted(seen));
     }
   }
 }

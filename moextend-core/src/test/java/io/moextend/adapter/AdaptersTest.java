@@ -217,7 +217,7 @@ class AdaptersTest {
       assertThat(adapters.at(new Layer("0.SelfAttention.q", 2, 2, 1))).isNull();
       assertThatThrownBy(adapters::requireAllFound)
           .isInstanceOf(ConfigException.class)
-          .hasMessage("adapter.sites=[q_proj]: this model's layers are [q]");
+          .hasMessage("adapter.target_modules=[q_proj]: this model's layers are [q]");
     }
   }
 
@@ -226,7 +226,7 @@ class AdaptersTest {
     try (var adapters = new Adapters(given(Map.of()), AdapterConfig.ia3().at(List.of("q")))) {
       assertThatThrownBy(() -> adapters.at(new Layer("0.SelfAttention.q", 2, 2, 1)))
           .isInstanceOf(ConfigException.class)
-          .hasMessageStartingWith("adapter.sites=q: ia3 multiplies and can be had at [");
+          .hasMessageStartingWith("adapter.target_modules=q: ia3 multiplies and can be had at [");
     }
   }
 

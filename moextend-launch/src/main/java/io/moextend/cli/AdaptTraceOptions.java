@@ -6,12 +6,12 @@ import io.moextend.array.DType;
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.TensorData;
-import io.moextend.checkpoint.Union;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
 import io.moextend.config.ModelConfig;
 import io.moextend.config.T5Config;
+import io.moextend.eval.AdaptedDecoder;
 import io.moextend.eval.T5Trace;
 import io.moextend.eval.T5TraceRequest;
 import io.moextend.eval.TraceRequest;
@@ -179,30 +179,13 @@ final class AdaptTraceOptions {
       }
       return OpenModel.of(model.weights(), config, backend, dtype, trained, 0);
     }
-    WeightSource both = joined(model, stored.weights());
-    return OpenModel.of(
-        both,
-        config,
-        backend,
-        dtype,
-        ParameterChoice.of(trained),
-        0,
-        ParameterChoice.NONE,
-        stored.config());
-  }
-
-  private static WeightSource joined(ModelOptions model, WeightSource adapter) {
+    WeightSource base;
     try {
-      WeightSource base = model.weights();
-      try {
-        return new Union(List.of(base, adapter));
-      } catch (RuntimeException e) {
-        base.close();
-        throw e;
-      }
+      base = model.weights();
     } catch (RuntimeException e) {
-      adapter.close();
+      stored.weights().close();
       throw e;
     }
+    return AdaptedDecoder.of(base, config, stored, backend, dtype, ParameterChoice.of(trained));
   }
 }

@@ -47,7 +47,8 @@ record FinishedAdapt(AdaptConfig config, RankGroup group, PrintStream out) {
       }
     } else {
       frozen.requireUnmoved(model.source());
-      new TrainedAdapters(backend, adapters, config.model().base()).write(trained, folder);
+      new TrainedAdapters(backend, adapters, config.model().base(), model.source())
+          .write(trained, folder);
     }
     var settings = new LinkedHashMap<String, String>();
     settings.put("stage", Stage.ADAPT.word());

@@ -5,6 +5,7 @@ import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
+import io.moextend.checkpoint.FrozenProof;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.DecoderType.Eyes;
 import io.moextend.config.HuggingFaceConfig;
@@ -62,13 +63,21 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
     }
     AdapterConfig adapters = config.adapter().config();
     if (adapters != null) {
-      Path folder = stage == Stage.ADAPT ? model(output()) : output().resolve("adapter");
-      new TrainedAdapters(backend, adapters, config.model().base()).write(all, folder);
+      // what else trained is in OUT/model, which the adapters then belong to
+      boolean alone = stage == Stage.ADAPT;
+      Path folder = alone ? model(output()) : output().resolve("adapter");
+      Path base = alone ? config.model().base() : model(output());
+      new TrainedAdapters(backend, adapters, base, model.source()).write(all, folder);
       out.printf("adapters: %s%n", folder);
     }
     if (stage == Stage.ADAPT) {
       frozen.requireUnmoved(model.source());
       report();
+      Path base = config.model().base();
+      out.printf("report: %s%n", output().resolve("report.html"));
+      out.printf(
+          "every tensor of the base is byte for byte as it was: moextend verify --model %s --proof %s%n",
+          base, output().resolve(FrozenProof.FILE));
       return;
     }
     List<Parameter> own = all.stream().filter(p -> p.role() != Role.ADAPTER).toList();

@@ -8,6 +8,7 @@ import io.moextend.data.Sample;
 import io.moextend.data.Talk;
 import io.moextend.data.image.ClipPreprocessing;
 import io.moextend.data.image.ImageDecoder;
+import io.moextend.eval.AdaptedDecoder;
 import io.moextend.eval.Greedy;
 import io.moextend.model.OpenModel;
 import io.moextend.text.EncodedText;
@@ -20,7 +21,6 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Set;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -58,6 +58,13 @@ final class GenerateCommand implements Callable<Integer> {
   private List<Path> images = List.of();
 
   @Option(
+      names = "--adapter",
+      paramLabel = "DIR",
+      description =
+          "Folder of an adapter that was trained for the model, ours or PEFT's; default: the model alone.")
+  private @Nullable Path adapter;
+
+  @Option(
       names = "--conv-mode",
       paramLabel = "KEY",
       defaultValue = Talk.AUTO,
@@ -83,7 +90,7 @@ final class GenerateCommand implements Callable<Integer> {
     try (Tokenizer tokenizer = talk.open(model.home());
         Backend opened = backend.open();
         OpenModel open =
-            OpenModel.of(model.weights(), config, opened, backend.dtype(), Set.of(), 0)) {
+            AdaptedDecoder.open(model.weights(), config, adapter, opened, backend.dtype())) {
       EncodedText asked = encode(talk, tokenizer, config);
       Greedy.Pictures pictures = pictures(config.vision(), asked);
       var rates = new AnswerRates(asked.ids().length);

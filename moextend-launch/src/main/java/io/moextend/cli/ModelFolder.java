@@ -1,6 +1,8 @@
 package io.moextend.cli;
 
 import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.adapter.AdapterFolder;
+import io.moextend.adapter.PeftFolder;
 import io.moextend.array.DType;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
@@ -35,6 +37,12 @@ record ModelFolder(Path folder, @Nullable Path base) {
         && DeltaCheckpoint.isIn(folder)
         && !Files.exists(folder.resolve(HuggingFaceConfig.FILE))) {
       weights().close(); // refuses, and says that a delta wants its base
+    }
+    if (!Files.exists(home().resolve(HuggingFaceConfig.FILE))
+        && (AdapterFolder.isIn(folder) || PeftFolder.isIn(folder))) {
+      throw new ConfigException(
+          folder
+              + ": holds an adapter alone; name the model it was trained for, and this as --adapter");
     }
     return HuggingFaceConfig.read(home());
   }

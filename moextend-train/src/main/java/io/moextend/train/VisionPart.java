@@ -6,6 +6,7 @@ import io.moextend.config.DecoderConfig;
 import io.moextend.config.DecoderType;
 import io.moextend.config.DecoderType.Eyes;
 import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.T5Config;
 import io.moextend.config.TowerConfig;
 import io.moextend.config.VisionConfig;
 import io.moextend.text.Tokenizer;
@@ -20,7 +21,14 @@ record VisionPart(ModelSection section, HuggingFaceConfig base) {
   private static final String PROJECTOR = "mlp2x_gelu";
 
   static VisionPart of(ModelSection section) {
-    return new VisionPart(section, HuggingFaceConfig.read(section.base()));
+    HuggingFaceConfig base = HuggingFaceConfig.read(section.base());
+    if (base.model() instanceof T5Config) {
+      throw new ConfigException(
+          "model.base",
+          section.base(),
+          "is an encoder-decoder, which --stage adapt trains; its --method full trains all of it");
+    }
+    return new VisionPart(section, base);
   }
 
   /** The model's type, a tower added. */
