@@ -3,6 +3,7 @@ package io.moextend.cli;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.json.JsonMapper;
 import io.moextend.GoldenComparison;
+import io.moextend.GoldenT5Comparison;
 import io.moextend.checkpoint.SafetensorsFile;
 import io.moextend.checkpoint.TensorData;
 import io.moextend.checkpoint.WeightSource;
@@ -26,6 +27,12 @@ import java.util.stream.Stream;
 final class GoldenReplay {
   private static final double SHARE = 0.01;
   private static final int MOST_SAID = 6;
+  private static final List<String> LOSSES =
+      List.of("loss", "lm_loss", "ce_loss", "plain.loss", "packed.loss", "long.loss");
+
+  /** What Adafactor's counter begins with. */
+  private static final List<Long> STARTS = List.of(1_100_000L, 0L);
+
   private static final JsonMapper JSON = JsonMapper.builder().build();
 
   /** Cases that are a whole model or tower with a batch, below the golden folder. */
@@ -46,15 +53,38 @@ final class GoldenReplay {
           "hf/hf_siglip_vision",
           "hf/hf_dinov2",
           "hf/hf_dinov2_gated",
+          "hf/hf_t5",
+          "hf/hf_t5_v10",
           "moiie/stage1_dense_phi3",
           "moiie/moiie_phi3",
           "moiie/moiie_llama3",
           "moiie/vanilla_phi3",
           "moiie/modality_phi3",
-          "moiie/routed_modality_phi3");
+          "moiie/routed_modality_phi3",
+          "mov/t5_base",
+          "mov/ia3",
+          "mov/lora",
+          "mov/mov",
+          "mov/mov_top2",
+          "mov/mov_init",
+          "mov/molora",
+          "mov/molora_init");
 
   /** What a case came to. */
-  private record Verdict(int tensors, List<String> wrong, double worstLoss) {}
+  private record Verdict(int tensors, List<String> wrong, double worstLoss) {
+    Verdict and(Verdict other) {
+      return new Verdict(
+          tensors + other.tensors,
+          Stream.concat(wrong.stream(), other.wrong.stream()).toList(),
+          Math.max(worstLoss, other.worstLoss));
+    }
+  }
+
+  /** A trace beside the reference. */
+  @FunctionalInterface
+  private interface Comparison {
+    Verdict of(WeightSource got, WeightSource expected);
+  }
 
   private final Path golden;
   private final String backend;
@@ -128,28 +158,61 @@ final class GoldenReplay {
   }
 
   private Verdict verdict(String type, String name) throws IOException {
+    boolean whole = type.equals("f32");
+    Path given = golden.resolve(name);
+    if (!name.startsWith("mov/")) {
+      List<?> words = oneBatch(name, given);
+      return verdict(type, name, words, whole ? GoldenReplay::everyTensor : GoldenReplay::losses);
+    }
+    Verdict verdict = new Verdict(0, List.of(), 0);
+    for (long start : whole ? STARTS : STARTS.subList(0, 1)) {
+      List<?> words = adapters(given, start);
+      var all = new GoldenT5Comparison(given, start);
+      Comparison every = (got, expected) -> everyTensor(all, got, expected);
+      verdict = verdict.and(verdict(type, name, words, whole ? every : GoldenReplay::losses));
+    }
+    return verdict;
+  }
+
+  private Verdict verdict(String type, String name, List<?> words, Comparison comparison)
+      throws IOException {
     Path given = golden.resolve(name);
     Path traced = scratch.resolve(name.replace('/', '-') + "." + type + ".safetensors");
     Files.deleteIfExists(traced);
-    Ran ran = Ran.moextend(words(type, name, given, traced));
+    var all = new ArrayList<Object>(List.of("trace", "--backend", backend, "--dtype", type));
+    all.addAll(more);
+    all.addAll(List.of("--model", given, "--inputs", given.resolve("inputs.safetensors")));
+    all.addAll(List.of("--output", traced, "--gradients"));
+    all.addAll(words);
+    Ran ran = Ran.moextend(all.toArray());
     if (ran.code() != 0) {
       return new Verdict(
           0, List.of("trace ended with " + ran.code() + ": " + ran.err().strip()), 0);
     }
     try (WeightSource got = SafetensorsFile.open(traced);
         WeightSource expected = SafetensorsFile.open(given.resolve("expected.safetensors"))) {
-      return type.equals("f32") ? everyTensor(got, expected) : losses(got, expected);
+      return comparison.of(got, expected);
     } finally {
       Files.deleteIfExists(traced);
     }
   }
 
-  private Object[] words(String type, String name, Path given, Path traced) throws IOException {
+  /** Of a T5 with adapters or without, its batches in turn. */
+  private static List<?> adapters(Path given, long start) throws IOException {
+    return List.of(
+        "--stage",
+        "adapt",
+        "--adafactor-steps",
+        3,
+        "--start-step",
+        start,
+        "--learning-rate",
+        GoldenT5Comparison.rate(given));
+  }
+
+  private static List<?> oneBatch(String name, Path given) throws IOException {
     JsonNode optimizer = JSON.readTree(given.resolve("meta.json").toFile()).path("optimizer");
-    var words = new ArrayList<Object>(List.of("trace", "--backend", backend, "--dtype", type));
-    words.addAll(more);
-    words.addAll(List.of("--model", given, "--inputs", given.resolve("inputs.safetensors")));
-    words.addAll(List.of("--output", traced, "--gradients", "--adamw-steps", 3));
+    var words = new ArrayList<Object>(List.of("--adamw-steps", 3));
     words.addAll(List.of("--learning-rate", optimizer.path("lr").asText("0.001")));
     words.addAll(List.of("--weight-decay", optimizer.path("weight_decay").asText("0.01")));
     words.addAll(List.of("--max-grad-norm", clipping(name, optimizer)));
@@ -157,7 +220,7 @@ final class GoldenReplay {
     if (name.endsWith("moextend_ft")) { // a fresh expert ties with its origin
       words.addAll(List.of("--selected-experts", given.resolve("expected.safetensors")));
     }
-    return words.toArray();
+    return words;
   }
 
   private static String clipping(String name, JsonNode optimizer) {
@@ -188,6 +251,16 @@ final class GoldenReplay {
         losses(got, expected).worstLoss);
   }
 
+  private static Verdict everyTensor(
+      GoldenT5Comparison comparison, WeightSource got, WeightSource expected) {
+    return new Verdict(
+        comparison.wanted(expected).size(),
+        comparison.wrong(got, expected).entrySet().stream()
+            .map(e -> e.getKey() + " " + e.getValue())
+            .toList(),
+        losses(got, expected).worstLoss);
+  }
+
   /** Moves with rounding in the original itself: golden/README.md. */
   private static boolean movesWithRounding(String name) {
     return name.startsWith("after.")
@@ -202,7 +275,7 @@ final class GoldenReplay {
   /** At the start weights; what three steps of bf16 come to is not compared. */
   private static Verdict losses(WeightSource got, WeightSource expected) {
     var off = new TreeMap<String, Double>();
-    for (String name : List.of("loss", "lm_loss", "ce_loss")) {
+    for (String name : LOSSES) {
       if (expected.names().contains(name)) {
         double want = expected.tensor(name).floats()[0];
         double have = got.names().contains(name) ? got.tensor(name).floats()[0] : Double.NaN;

@@ -55,8 +55,6 @@ class GoldenReplayTest {
       assertThat(
               files.map(Path::getParent).filter(p -> Files.exists(p.resolve("model.safetensors"))))
           .map(p -> Golden.root().relativize(p).toString())
-          .filteredOn(
-              name -> !name.startsWith("mov/") && !name.startsWith("hf/hf_t5")) // no trace yet
           .containsExactlyInAnyOrderElementsOf(GoldenReplay.CASES);
     }
   }

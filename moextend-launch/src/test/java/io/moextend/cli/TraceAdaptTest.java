@@ -5,18 +5,15 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.moextend.Golden;
 import io.moextend.GoldenComparison;
+import io.moextend.GoldenT5Comparison;
 import io.moextend.adapter.AdapterFolder;
 import io.moextend.adapter.StoredAdapter;
 import io.moextend.checkpoint.SafetensorsFile;
-import io.moextend.checkpoint.TensorData;
 import io.moextend.checkpoint.WeightSource;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
-import java.util.Map;
-import java.util.TreeMap;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -36,7 +33,6 @@ class TraceAdaptTest {
   void everyTensorOfAReferenceCaseIsReproduced(String backend, String name, long start)
       throws Exception {
     Path given = Golden.path("mov/" + name);
-    double rate = name.equals("t5_base") ? 1e-3 : 3e-4;
     Path traced =
         traced(
             backend,
@@ -47,102 +43,12 @@ class TraceAdaptTest {
             "--start-step",
             start,
             "--learning-rate",
-            rate);
-    try (var got = SafetensorsFile.open(traced)) {
-      assertThat(new Case(given, start, rate).wrong(got)).isEmpty();
-    }
-  }
-
-  /** The tensors of a case and how near they have to be. */
-  private record Case(Path given, long start, double rate) {
-    Map<String, String> wrong(WeightSource got) {
-      var wrong = new TreeMap<String, String>();
-      int compared = 0;
-      try (var expected = SafetensorsFile.open(given.resolve("expected.safetensors"));
-          var inputs = SafetensorsFile.open(given.resolve("inputs.safetensors"))) {
-        for (String name : expected.names()) {
-          if (name.startsWith("step") && !name.startsWith("step" + start + ".")) {
-            continue;
-          }
-          compared++;
-          if (!got.names().contains(name)) {
-            wrong.put(name, "was not traced");
-            continue;
-          }
-          String problem = compare(got.tensor(name), expected.tensor(name), inputs);
-          if (problem != null) {
-            wrong.put(name, problem);
-          }
-        }
-      }
-      assertThat(compared).isGreaterThan(100);
-      return wrong;
-    }
-
-    private String compare(TensorData have, TensorData want, WeightSource inputs) {
-      if (!Arrays.equals(have.shape(), want.shape()) || have.dtype() != want.dtype()) {
-        return "is %s %s".formatted(have.dtype(), Arrays.toString(have.shape()));
-      }
-      if (!want.dtype().isFloating()) {
-        return Arrays.equals(have.longs(), want.longs()) ? null : "differs";
-      }
-      float[] a = have.floats();
-      float[] b = want.floats();
-      boolean[] real = real(want, inputs);
-      double[] allowed = allowed(want.name(), b);
-      for (int i = 0; i < b.length; i++) {
-        double tolerance = allowed[0] + allowed[1] * Math.abs(b[i]);
-        if (real[i / (b.length / real.length)] && !(Math.abs((double) a[i] - b[i]) <= tolerance)) {
-          return "[%d] is %s, wanted %s".formatted(i, a[i], b[i]);
-        }
-      }
-      return null;
-    }
-
-    /** Places that are no padding, where what stands at padding means nothing. */
-    private static boolean[] real(TensorData want, WeightSource inputs) {
-      String[] parts = want.name().split("\\.", 3);
-      if (!parts[1].matches("(en|de)coder_(hidden|output)|router|adapter_output")) {
-        return new boolean[] {true};
-      }
-      String module = parts[1].contains("coder") ? parts[1] : parts[2];
-      boolean ofInputs = module.startsWith("encoder") || module.matches(".*EncDecAttention\\.[kv]");
-      long[] ids = inputs.tensor(parts[0] + (ofInputs ? ".input_ids" : ".labels")).longs();
-      boolean[] real = new boolean[ids.length];
-      for (int i = 0; i < ids.length; i++) {
-        real[i] = ids[i] != 0;
-      }
-      return real;
-    }
-
-    /** Absolute, and relative to each number. */
-    private double[] allowed(String name, float[] want) {
-      if (name.contains(".grad.") || name.contains(".v.")) {
-        double largest = 0;
-        for (float w : want) {
-          largest = Math.max(largest, Math.abs(w));
-        }
-        return new double[] {1e-4 * largest + 1e-30, 0};
-      }
-      if (name.contains(".param")) {
-        boolean adapted = Files.exists(given.resolve(AdapterFolder.WEIGHTS));
-        Path weights = given.resolve(adapted ? AdapterFolder.WEIGHTS : "model.safetensors");
-        try (var before = SafetensorsFile.open(weights)) {
-          String own = name.replaceFirst("step\\d+\\.param(_after_1)?\\.", "");
-          return new double[] {
-            1e-2 * rate * Math.max(1e-3, rms(before.tensor(own).floats())), 3e-7
-          };
-        }
-      }
-      return new double[] {2e-5, 1e-5};
-    }
-
-    private static double rms(float[] values) {
-      double sum = 0;
-      for (float value : values) {
-        sum += (double) value * value;
-      }
-      return Math.sqrt(sum / values.length);
+            GoldenT5Comparison.rate(given));
+    try (var got = SafetensorsFile.open(traced);
+        var expected = SafetensorsFile.open(given.resolve("expected.safetensors"))) {
+      var comparison = new GoldenT5Comparison(given, start);
+      assertThat(comparison.wanted(expected)).hasSizeGreaterThan(100);
+      assertThat(comparison.wrong(got, expected)).isEmpty();
     }
   }
 
