@@ -12,6 +12,7 @@ import io.moextend.autograd.Tensor;
 import io.moextend.backend.Backend;
 import io.moextend.backend.BackendProvider.Options;
 import io.moextend.backend.Backends;
+import io.moextend.backend.cuda.EmulatedCuda;
 import io.moextend.checkpoint.SafetensorsFile;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.HuggingFaceConfig;
@@ -26,6 +27,9 @@ import java.util.function.IntPredicate;
 
 /** A reference case of a T5: its model, its batches, and what the original made of them. */
 public final class T5Case implements AutoCloseable {
+  /** Names the cards' backend in the emulator, which a test is skipped without. */
+  public static final String EMULATED = "emulated";
+
   public final Backend backend;
   public final Arena arena;
   public final WeightSource inputs;
@@ -54,7 +58,7 @@ public final class T5Case implements AutoCloseable {
       ParameterChoice trained,
       BiFunction<Backend, Arena, Sites> sites) {
     Path at = Golden.path(folder);
-    this.backend = Backends.open(backend, new Options(2, 0));
+    this.backend = open(backend);
     this.arena = this.backend.arena("case");
     this.inputs = SafetensorsFile.open(at.resolve("inputs.safetensors"));
     this.expected = SafetensorsFile.open(at.resolve("expected.safetensors"));
@@ -67,6 +71,13 @@ public final class T5Case implements AutoCloseable {
             trained,
             sites.apply(this.backend, arena));
     this.model = opened.model();
+  }
+
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
+  private static Backend open(String name) {
+    var options = new Options(2, 0);
+    return name.equals(EMULATED) ? new EmulatedCuda().open(options) : Backends.open(name, options);
   }
 
   /**
