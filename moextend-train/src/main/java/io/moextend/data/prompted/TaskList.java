@@ -10,10 +10,7 @@ import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
 import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import io.moextend.data.DataException;
 import java.io.IOException;
-import java.nio.file.DirectoryStream;
-import java.nio.file.FileSystems;
 import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -42,12 +39,6 @@ public record TaskList(
           .disable(MapperFeature.ALLOW_COERCION_OF_SCALARS)
           .build();
 
-  private static final String RANKED = "_score_eval";
-
-  /** What to do where files are not in the root. */
-  private static final String MEND =
-      "put it there, or name the folder the tasks' files lie in: data.root of a run, --root of evaluate";
-
   /**
    * One dataset under some templates, each of which is a task; or files that hold all of them
    * together, as one task.
@@ -60,7 +51,7 @@ public record TaskList(
    * @param group what counts as one in an average: several datasets, or several prompts of one that
    *     are files each; null for the name itself
    * @param folders names of cached tasks below the root, with {@code *}
-   * @param files below the root
+   * @param files below the root; the last part of a path may have {@code *}
    * @param fields names of the files' fields where they are not SeqIO's
    */
   public record Entry(
@@ -230,71 +221,17 @@ public record TaskList(
    *     is missing or outside of the root
    */
   public List<Task> tasks() {
+    var places = new TaskFiles(file, root);
     var tasks = new ArrayList<Task>();
     for (Entry entry : entries) {
-      List<String> files = entry.files();
-      if (files != null) {
-        List<Path> paths = files.stream().map(name -> below(entry, name)).toList();
-        tasks.add(new Task(entry.name(), entry, paths, entry.count()));
-        continue;
-      }
-      List<Path> found = folders(entry);
-      if (found.size() != entry.count()) {
-        throw new DataException(
-            "%s: %s has %d templates, but %d folders %s are in %s; put the cached tasks there, name their folder (data.root of a run, --root of evaluate), or change templates"
-                .formatted(file, entry.name(), entry.count(), found.size(), entry.folders(), root));
-      }
-      for (Path folder : found) {
-        tasks.add(new Task(String.valueOf(folder.getFileName()), entry, List.of(folder), 1));
+      if (entry.files() != null) {
+        tasks.add(new Task(entry.name(), entry, places.files(entry), entry.count()));
+      } else {
+        for (Path folder : places.folders(entry)) {
+          tasks.add(new Task(String.valueOf(folder.getFileName()), entry, List.of(folder), 1));
+        }
       }
     }
     return tasks;
-  }
-
-  private Path below(Entry entry, String name) {
-    Path path;
-    try {
-      path = root.resolve(name);
-    } catch (InvalidPathException e) {
-      throw wrong(entry, name + " is no path; mend it", e);
-    }
-    Path within = root.toAbsolutePath().normalize();
-    if (!path.toAbsolutePath().normalize().startsWith(within)) {
-      throw wrong(
-          entry, "%s leaves the folder %s; move the file into it".formatted(name, root), null);
-    }
-    if (!Files.exists(path)) {
-      throw wrong(entry, "%s is missing; %s".formatted(path, MEND), null);
-    }
-    return path;
-  }
-
-  private DataException wrong(Entry entry, String fault, @Nullable Throwable cause) {
-    return new DataException("%s: task %s: %s".formatted(file, entry.name(), fault), cause);
-  }
-
-  /** Rows for ranking lie beside the task they were made of; a pattern for these ends like them. */
-  private List<Path> folders(Entry entry) {
-    var found = new ArrayList<Path>();
-    for (String pattern : entry.folders() == null ? List.<String>of() : entry.folders()) {
-      var glob = FileSystems.getDefault().getPathMatcher("glob:" + pattern);
-      try (DirectoryStream<Path> all = Files.newDirectoryStream(root, Files::isDirectory)) {
-        for (Path folder : all) {
-          Path name = folder.getFileName();
-          if (glob.matches(name)
-              && (pattern.endsWith(RANKED) || !name.toString().endsWith(RANKED))
-              && !found.contains(folder)) {
-            found.add(folder);
-          }
-        }
-      } catch (IOException e) {
-        throw new DataException(
-            "%s: the tasks' folder %s cannot be read (%s); name theirs: data.root of a run, --root of evaluate"
-                .formatted(file, root, e.getMessage()),
-            e);
-      }
-    }
-    found.sort(null);
-    return found;
   }
 }

@@ -108,6 +108,24 @@ class TaskListTest {
   }
 
   @Test
+  void aPatternStandsForTheFilesOfItsFolderByName() throws IOException {
+    Path data = Files.createDirectories(folder.resolve("data"));
+    for (String name : List.of("b-1.jsonl", "a.jsonl", "b-0.jsonl", "c.json")) {
+      Files.createFile(data.resolve(name));
+    }
+    Files.createDirectories(data.resolve("d.jsonl"));
+    TaskList list =
+        list("tasks: [{name: a, files: [\"data/b-*.jsonl\", \"data/*.jsonl\", data/c.json]}]");
+    assertThat(list.tasks().getFirst().paths())
+        .extracting(path -> folder.relativize(path).toString())
+        .containsExactly("data/b-0.jsonl", "data/b-1.jsonl", "data/a.jsonl", "data/c.json");
+    TaskList none = list("tasks: [{name: a, files: [\"data/x*\"]}]");
+    assertThatThrownBy(none::tasks)
+        .isInstanceOf(DataException.class)
+        .hasMessageContaining("task a: no file is called " + data.resolve("x*") + "; put it there");
+  }
+
+  @Test
   void aNumberOfFoldersOtherThanOfTemplatesIsRefused() throws IOException {
     TaskList list =
         list(
