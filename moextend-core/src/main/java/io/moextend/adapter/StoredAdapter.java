@@ -16,7 +16,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
-import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -37,21 +36,39 @@ public record StoredAdapter(AdapterConfig config, WeightSource weights) {
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
   public static StoredAdapter open(Path folder, ModelConfig model) {
-    return open(folder, module -> heads(model, Targets.last(module)));
+    StoredAdapter found = find(folder, model);
+    if (found == null) {
+      throw new CheckpointException(
+          "%s: has neither %s nor %s nor %s; name the folder of a trained adapter"
+              .formatted(folder, AdapterFolder.CONFIG, PeftFolder.CONFIG, AdapterFolder.WEIGHTS));
+    }
+    return found;
   }
 
   /**
-   * As {@link #open(Path, ModelConfig)}, of a folder that may have none.
+   * As {@link #open}, of a folder that may have none.
    *
    * @return null where it has none
    */
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
   public static @Nullable StoredAdapter find(Path folder, ModelConfig model) {
-    return find(folder, module -> heads(model, Targets.last(module)));
+    if (AdapterFolder.isIn(folder)) {
+      return new StoredAdapter(AdapterFolder.config(folder), AdapterFolder.open(folder));
+    }
+    if (PeftFolder.isIn(folder)) {
+      PeftFolder.Read read = PeftFolder.open(folder, module -> heads(model, Targets.last(module)));
+      return new StoredAdapter(read.config(), read.weights());
+    }
+    return Files.exists(folder.resolve(AdapterFolder.WEIGHTS))
+        ? new StoredAdapter(published(folder), AdapterFolder.open(folder))
+        : null;
   }
 
-  /** A decoder may have fewer heads of keys and values than of queries. */
+  /**
+   * How many heads a product is split into; a decoder may have fewer of keys and values than of
+   * queries.
+   */
   private static int heads(ModelConfig model, String last) {
     return switch (model) {
       case T5Config t5 -> t5.heads();
@@ -66,42 +83,6 @@ public record StoredAdapter(AdapterConfig config, WeightSource weights) {
         };
       }
     };
-  }
-
-  /**
-   * @param heads how many heads the product of an attention's module is split into
-   * @throws CheckpointException where the folder has none, or one that cannot be read
-   */
-  @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
-  public static StoredAdapter open(Path folder, ToIntFunction<String> heads) {
-    StoredAdapter found = find(folder, heads);
-    if (found == null) {
-      throw new CheckpointException(
-          "%s: has neither %s nor %s nor %s; name the folder of a trained adapter"
-              .formatted(folder, AdapterFolder.CONFIG, PeftFolder.CONFIG, AdapterFolder.WEIGHTS));
-    }
-    return found;
-  }
-
-  /**
-   * As {@link #open(Path, ToIntFunction)}, of a folder that may have none.
-   *
-   * @return null where it has none
-   */
-  @MustBeClosed
-  @SuppressWarnings("MustBeClosedChecker") // handed to the caller, who closes it
-  public static @Nullable StoredAdapter find(Path folder, ToIntFunction<String> heads) {
-    if (AdapterFolder.isIn(folder)) {
-      return new StoredAdapter(AdapterFolder.config(folder), AdapterFolder.open(folder));
-    }
-    if (PeftFolder.isIn(folder)) {
-      PeftFolder.Read read = PeftFolder.open(folder, heads);
-      return new StoredAdapter(read.config(), read.weights());
-    }
-    return Files.exists(folder.resolve(AdapterFolder.WEIGHTS))
-        ? new StoredAdapter(published(folder), AdapterFolder.open(folder))
-        : null;
   }
 
   private static AdapterConfig published(Path folder) {

@@ -10,16 +10,16 @@ import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.DecoderType.Eyes;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.model.OpenModel;
+import io.moextend.stage.CompanionFiles;
 import io.moextend.stage.Stage;
 import io.moextend.train.FrozenTensors;
 import io.moextend.train.ModelFiles;
+import io.moextend.train.ModelSection;
 import io.moextend.train.TrainConfig;
 import io.moextend.train.TrainingSection;
 import io.moextend.train.WholeModel;
 import java.io.PrintStream;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -51,16 +51,6 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
       OpenModel model,
       List<Parameter> all,
       FrozenTensors frozen) {
-    var companions = new ArrayList<Path>();
-    Path tower = config.model().visionTower();
-    if (tower != null) {
-      companions.add(tower);
-    }
-    companions.add(config.model().base());
-    Path tokenizer = config.model().tokenizer();
-    if (tokenizer != null) {
-      companions.add(Files.isDirectory(tokenizer) ? tokenizer : tokenizer.resolveSibling("."));
-    }
     AdapterConfig adapters = config.adapter().config();
     if (adapters != null) {
       // what else trained is in OUT/model, which the adapters then belong to
@@ -82,7 +72,9 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
     }
     List<Parameter> own = all.stream().filter(p -> p.role() != Role.ADAPTER).toList();
     Path whole = model(output());
-    new WholeModel(backend, model.source(), config(files, own), own).write(companions, whole);
+    ModelSection from = config.model();
+    new WholeModel(backend, model.source(), config(files, own), own)
+        .write(CompanionFiles.folders(from.visionTower(), from.base(), from.tokenizer()), whole);
     try (WeightSource written = CheckpointFolder.open(whole)) {
       frozen.requireUnmoved(written);
     }

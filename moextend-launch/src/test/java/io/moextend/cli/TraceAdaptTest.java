@@ -10,6 +10,8 @@ import io.moextend.adapter.AdapterFolder;
 import io.moextend.adapter.StoredAdapter;
 import io.moextend.checkpoint.SafetensorsFile;
 import io.moextend.checkpoint.WeightSource;
+import io.moextend.config.HuggingFaceConfig;
+import io.moextend.config.T5Config;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -81,7 +83,7 @@ class TraceAdaptTest {
   void anAdapterMayLieInAFolderOfItsOwn() throws Exception {
     Path molora = Golden.path("mov/molora");
     Path own = folder.resolve("own");
-    StoredAdapter stored = StoredAdapter.open(molora, module -> 4);
+    StoredAdapter stored = StoredAdapter.open(molora, t5());
     try (WeightSource weights = stored.weights()) {
       AdapterFolder.write(
           own, stored.config(), weights.names().stream().map(weights::tensor).toList());
@@ -100,9 +102,9 @@ class TraceAdaptTest {
     Path bare = Files.createDirectories(folder.resolve("bare"));
     Path weights = bare.resolve(AdapterFolder.WEIGHTS);
     Files.copy(Golden.path("mov/lora").resolve(AdapterFolder.WEIGHTS), weights);
-    assertThatThrownBy(() -> StoredAdapter.open(bare, module -> 4).weights().close())
+    assertThatThrownBy(() -> StoredAdapter.open(bare, t5()).weights().close())
         .hasMessage(weights + ": has no adapter.json beside it that says what it is");
-    assertThatThrownBy(() -> StoredAdapter.open(folder, module -> 4).weights().close())
+    assertThatThrownBy(() -> StoredAdapter.open(folder, t5()).weights().close())
         .hasMessageStartingWith(folder + ": has neither adapter.json nor adapter_config.json");
   }
 
@@ -148,6 +150,10 @@ class TraceAdaptTest {
     Ran ran = Ran.moextend(words.toArray());
     assertThat(ran.code()).isEqualTo(2);
     assertThat(ran.err()).contains(said);
+  }
+
+  private static T5Config t5() {
+    return HuggingFaceConfig.read(Golden.path("mov/t5_base")).t5();
   }
 
   private Path traced(String backend, Path model, Object... more) throws Exception {

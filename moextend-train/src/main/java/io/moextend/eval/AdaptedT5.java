@@ -53,7 +53,7 @@ public final class AdaptedT5 implements AutoCloseable {
       WeightSource weights, T5Config config, @Nullable Path adapter, Backend backend, DType dtype) {
     StoredAdapter trained;
     try {
-      trained = adapter == null ? null : StoredAdapter.open(adapter, module -> config.heads());
+      trained = adapter == null ? null : StoredAdapter.open(adapter, config);
     } catch (RuntimeException e) {
       weights.close();
       throw e;

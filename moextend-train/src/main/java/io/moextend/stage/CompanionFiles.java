@@ -4,7 +4,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** What lies beside the weights in a model's folder and belongs to every model made from it. */
 public final class CompanionFiles {
@@ -20,6 +22,25 @@ public final class CompanionFiles {
           "preprocessor_config.json");
 
   private CompanionFiles() {}
+
+  /**
+   * Folders whose files go along with a model that was made of these, in order: what lies in a
+   * later one counts.
+   *
+   * @param tower null where there is none of its own
+   * @param tokenizer a file or its folder; null where the base's counts
+   */
+  public static List<Path> folders(@Nullable Path tower, Path base, @Nullable Path tokenizer) {
+    var folders = new ArrayList<Path>();
+    if (tower != null) {
+      folders.add(tower);
+    }
+    folders.add(base);
+    if (tokenizer != null) {
+      folders.add(Files.isDirectory(tokenizer) ? tokenizer : tokenizer.resolveSibling("."));
+    }
+    return folders;
+  }
 
   /** Copies those that there are, over what is there already. */
   public static void copy(Path from, Path to) throws IOException {

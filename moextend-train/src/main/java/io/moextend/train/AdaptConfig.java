@@ -41,16 +41,7 @@ public record AdaptConfig(
 
   /** Changing one of these makes another run of it. */
   private static final List<String> IDENTITY =
-      OptimizerSection.identityWith(
-          "adapter.method",
-          "adapter.experts",
-          "adapter.rank",
-          "adapter.alpha",
-          "adapter.top_k",
-          "adapter.jitter_noise",
-          "adapter.load_balancing_loss_coef",
-          "adapter.router_z_loss_coef",
-          "adapter.target_modules",
+      AdapterSection.identityWith(
           "data.mixture",
           "data.inputs_length",
           "data.targets_length",

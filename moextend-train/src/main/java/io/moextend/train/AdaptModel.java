@@ -14,10 +14,9 @@ import io.moextend.model.OpenT5;
 import io.moextend.model.ParameterChoice;
 import io.moextend.model.T5Loss;
 import io.moextend.nn.Sites;
+import io.moextend.stage.CompanionFiles;
 import io.moextend.text.Tokenizer;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import java.util.stream.Stream;
@@ -36,12 +35,7 @@ public final class AdaptModel {
 
   /** Folders whose tokenizer goes along with a whole model. */
   public static List<Path> companions(AdaptConfig.Model model) {
-    var folders = new ArrayList<Path>(List.of(model.base()));
-    Path tokenizer = model.tokenizer();
-    if (tokenizer != null) {
-      folders.add(Files.isDirectory(tokenizer) ? tokenizer : tokenizer.resolveSibling("."));
-    }
-    return folders;
+    return CompanionFiles.folders(null, model.base(), model.tokenizer());
   }
 
   /** The tokenizer the section names, else the base's. */
@@ -66,7 +60,7 @@ public final class AdaptModel {
 
   @SuppressWarnings("MustBeClosedChecker") // closed at once
   private static void requireSame(Path folder, AdapterConfig asked, T5Config model) {
-    StoredAdapter stored = StoredAdapter.open(folder, module -> model.heads());
+    StoredAdapter stored = StoredAdapter.open(folder, model);
     stored.weights().close();
     AdapterConfig there = stored.config();
     boolean same =
@@ -102,7 +96,7 @@ public final class AdaptModel {
     if (folder == null) {
       return null;
     }
-    return StoredAdapter.open(folder, module -> config.heads()).weights();
+    return StoredAdapter.open(folder, config).weights();
   }
 
   /**

@@ -6,6 +6,7 @@ import io.moextend.adapter.AdapterMethod;
 import io.moextend.config.ConfigException;
 import java.util.List;
 import java.util.Locale;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -34,6 +35,25 @@ public record AdapterSection(
     double loadBalancingLossCoef,
     double routerZLossCoef,
     @Nullable List<String> targetModules) {
+  private static final List<String> IDENTITY =
+      List.of(
+          "adapter.method",
+          "adapter.experts",
+          "adapter.rank",
+          "adapter.alpha",
+          "adapter.top_k",
+          "adapter.jitter_noise",
+          "adapter.load_balancing_loss_coef",
+          "adapter.router_z_loss_coef",
+          "adapter.target_modules");
+
+  /** Paths of fields of other sections, of all in this one, and of all in the optimizer's. */
+  static List<String> identityWith(String... others) {
+    return Stream.of(IDENTITY, List.of(others), OptimizerSection.IDENTITY)
+        .flatMap(List::stream)
+        .toList();
+  }
+
   /** Ways to adapt a model. */
   public enum Method {
     /** No adapters: the stage says what trains. */

@@ -14,7 +14,6 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -57,7 +56,8 @@ public record OptimizerSection(
   private static final String TOWER_RATE = "optimizer.mm_vision_tower_lr";
 
   /** What makes another run: all of this section. */
-  private static final List<String> IDENTITY =
+  /** Changing one of these makes another run of it. */
+  static final List<String> IDENTITY =
       List.of(
           "optimizer.optim",
           "optimizer.adafactor",
@@ -119,11 +119,6 @@ public record OptimizerSection(
         case SKIP -> Untouched.SKIP;
       };
     }
-  }
-
-  /** Paths of fields of other sections and of all in this one. */
-  static List<String> identityWith(String... others) {
-    return Stream.concat(Stream.of(others), IDENTITY.stream()).toList();
   }
 
   public OptimizerSection {

@@ -31,16 +31,7 @@ public record TrainConfig(
 
   /** Changing one of these makes another run of it; a resumed run must have them as they were. */
   private static final List<String> IDENTITY =
-      OptimizerSection.identityWith(
-          "adapter.method",
-          "adapter.experts",
-          "adapter.rank",
-          "adapter.alpha",
-          "adapter.top_k",
-          "adapter.jitter_noise",
-          "adapter.load_balancing_loss_coef",
-          "adapter.router_z_loss_coef",
-          "adapter.target_modules",
+      AdapterSection.identityWith(
           "training.seed",
           "training.per_device_train_batch_size",
           "training.dtype",

@@ -221,7 +221,7 @@ class RankExaminationTest {
 
   @Test
   void aFolderWithoutAnAdapterIsRefused() {
-    assertThatThrownBy(() -> StoredAdapter.open(folder, module -> config("mov/t5_base").heads()))
+    assertThatThrownBy(() -> StoredAdapter.open(folder, config("mov/t5_base")))
         .isInstanceOf(CheckpointException.class)
         .hasMessageContainingAll(folder.toString(), "adapter.json", "adapter_config.json");
   }
@@ -245,7 +245,7 @@ class RankExaminationTest {
     Path model = Golden.path("mov/t5_base");
     Files.writeString(folder.resolve("a.jsonl"), "{\"inputs\": [3], \"targets\": \"yes\"}\n");
     assertRefused(model, "- {name: a, files: [a.jsonl]}\n", "task a", "no answer choices");
-    assertRefused(model, "- {name: b, files: [b.jsonl]}\n", "task b", "b.jsonl", "there is no");
+    assertRefused(model, "- {name: b, files: [b.jsonl]}\n", "task b", "b.jsonl is missing", "--root");
     assertRefused(
         model,
         "- {name: a, files: [a.jsonl]}\n- {name: a, group: a, files: [a.jsonl]}\n",
