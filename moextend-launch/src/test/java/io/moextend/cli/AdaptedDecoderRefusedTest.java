@@ -103,4 +103,24 @@ class AdaptedDecoderRefusedTest {
           "set it back to go on with that run");
     }
   }
+
+  @Test
+  void aRunDoesNotGoOnWithAnotherNumberOfSamples() {
+    AdaptedRuns own = AdaptedRuns.in(folder);
+    Path output = folder.resolve("out");
+    Object[] words =
+        own.train(
+            "adapt",
+            base,
+            output,
+            "adapter.method=lora",
+            "training.max_steps=1",
+            "checkpoints.resume_from_checkpoint=auto");
+    Bunny.ran(words);
+    own.write(9);
+    refused(
+        Ran.moextend(words),
+        "data.train_files samples=9: was 8 in " + output.resolve("checkpoint-1"),
+        "set it back to go on with that run");
+  }
 }

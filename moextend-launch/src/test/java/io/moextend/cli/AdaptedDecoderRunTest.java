@@ -112,13 +112,11 @@ class AdaptedDecoderRunTest {
   @CsvSource({
     "mixtral, ia3, adapter_config.json adapter_model.safetensors",
     "mixtral, lora, adapter_config.json adapter_model.safetensors",
-    "mixtral, mov, adapter.json adapter.safetensors",
     "mixtral, molora, adapter.json adapter.safetensors",
-    "llama, lora, adapter_config.json adapter_model.safetensors",
     "llama, mov, adapter.json adapter.safetensors",
     "phi3, ia3, adapter.json adapter.safetensors",
     "phi3, lora, adapter_config.json adapter_model.safetensors",
-    "phi3, molora, adapter.json adapter.safetensors"
+    "phi3, mov, adapter.json adapter.safetensors"
   })
   void adaptersAloneAreTrainedAndLeftAndTheBaseStaysByteForByte(
       String family, String method, String left) throws IOException {

@@ -13,8 +13,15 @@ record AdaptedRuns(Path folder) {
   private static final int POSITIONS = 128;
 
   static AdaptedRuns in(Path folder) {
+    var all = new AdaptedRuns(folder);
+    all.write(8);
+    return all;
+  }
+
+  /** Makes the samples be so many. */
+  void write(int count) {
     var samples = Bunny.JSON.createArrayNode();
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < count; i++) {
       ObjectNode sample = samples.addObject();
       sample.put("id", String.valueOf(i));
       var turns = sample.putArray("conversations");
@@ -22,7 +29,6 @@ record AdaptedRuns(Path folder) {
       turns.addObject().put("from", "gpt").put("value", "a tin on the hat " + "no".repeat(i % 3));
     }
     Workspace.write(folder.resolve("data/train.json"), samples.toString());
-    return new AdaptedRuns(folder);
   }
 
   /** A random model of "mixtral", "llama" or "phi3". */

@@ -3,7 +3,9 @@ package io.moextend.train;
 import io.moextend.data.Batch;
 import io.moextend.data.BatchLoader;
 import io.moextend.data.SampleOrder;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.SequencedMap;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -18,11 +20,20 @@ public final class LoadedBatches implements BatchSource<Batch>, AutoCloseable {
   }
 
   private final Opener opener;
+  private final SequencedMap<String, String> content;
   private SampleOrder.Position from = SampleOrder.Position.START;
   private @Nullable BatchLoader loader;
 
   public LoadedBatches(Opener opener) {
+    this(opener, new LinkedHashMap<>());
+  }
+
+  /**
+   * @param content as {@link #content} gives it
+   */
+  LoadedBatches(Opener opener, SequencedMap<String, String> content) {
     this.opener = opener;
+    this.content = content;
   }
 
   @Override
@@ -45,6 +56,11 @@ public final class LoadedBatches implements BatchSource<Batch>, AutoCloseable {
   public void seek(Position position) {
     close();
     from = new SampleOrder.Position(position.epoch(), Math.toIntExact(position.offset()));
+  }
+
+  @Override
+  public SequencedMap<String, String> content() {
+    return new LinkedHashMap<>(content);
   }
 
   @Override

@@ -20,6 +20,7 @@ import io.moextend.data.image.ImageDecoder;
 import io.moextend.text.Tokenizer;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.function.LongConsumer;
 import org.jspecify.annotations.Nullable;
@@ -165,8 +166,12 @@ public final class RunData implements AutoCloseable {
   public LoadedBatches batches(TrainConfig config, Share share) {
     int workers = Math.max(1, config.data().dataloaderNumWorkers());
     SampleOrder order = order(config, share.world());
+    var content = new LinkedHashMap<String, String>();
+    content.put(
+        "data.train_files samples", String.valueOf(training.size())); // their order is by it
     return new LoadedBatches(
-        from -> new BatchLoader(training::batch, order, share, from, workers, 2 * workers));
+        from -> new BatchLoader(training::batch, order, share, from, workers, 2 * workers),
+        content);
   }
 
   /**

@@ -245,7 +245,8 @@ class RankExaminationTest {
     Path model = Golden.path("mov/t5_base");
     Files.writeString(folder.resolve("a.jsonl"), "{\"inputs\": [3], \"targets\": \"yes\"}\n");
     assertRefused(model, "- {name: a, files: [a.jsonl]}\n", "task a", "no answer choices");
-    assertRefused(model, "- {name: b, files: [b.jsonl]}\n", "task b", "b.jsonl is missing", "--root");
+    assertRefused(
+        model, "- {name: b, files: [b.jsonl]}\n", "task b", "b.jsonl is missing", "--root");
     assertRefused(
         model,
         "- {name: a, files: [a.jsonl]}\n- {name: a, group: a, files: [a.jsonl]}\n",
