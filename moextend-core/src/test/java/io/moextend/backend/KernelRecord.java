@@ -14,8 +14,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.TreeMap;
-import java.util.zip.GZIPInputStream;
-import java.util.zip.GZIPOutputStream;
 
 /**
  * What the oracle says of every case in every compute type, in a file for machines that do not have
@@ -56,9 +54,7 @@ record KernelRecord(TreeMap<String, Answer> answers) {
   }
 
   void write(Path file) throws IOException {
-    try (var out =
-        new DataOutputStream(
-            new BufferedOutputStream(new GZIPOutputStream(Files.newOutputStream(file))))) {
+    try (var out = new DataOutputStream(new BufferedOutputStream(Files.newOutputStream(file)))) {
       out.writeInt(MAGIC);
       out.writeInt(answers.size());
       for (var entry : answers.entrySet()) {
@@ -99,9 +95,7 @@ record KernelRecord(TreeMap<String, Answer> answers) {
   }
 
   static KernelRecord read(Path file) throws IOException {
-    try (var in =
-        new DataInputStream(
-            new BufferedInputStream(new GZIPInputStream(Files.newInputStream(file))))) {
+    try (var in = new DataInputStream(new BufferedInputStream(Files.newInputStream(file)))) {
       if (in.readInt() != MAGIC) {
         throw new IOException(file + ": is no record of kernels");
       }

@@ -24,7 +24,7 @@ class KernelReplayTest {
     List<Seeded> all = KernelCases.seeded();
     List<Seeded> some =
         IntStream.range(0, all.size()).filter(i -> i % 12 == 5).mapToObj(all::get).toList();
-    Path file = folder.resolve("kernels.gz");
+    Path file = folder.resolve("kernels.bin");
     try (Backend oracle = Backends.open("nd4j", new Options(2, 0))) {
       KernelRecord.of(oracle, some).write(file);
       KernelRecord read = KernelRecord.read(file);
