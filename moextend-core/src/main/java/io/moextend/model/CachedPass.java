@@ -49,16 +49,14 @@ record CachedPass(List<KeyValueCache> caches, int length) {
   /** What the queries of one layer see. */
   Lookup in(int layer, Attention shape) {
     return (tape, q, k, v) -> {
-      if (q.requiresGrad() || k.requiresGrad() || v.requiresGrad()) {
-        throw new IllegalStateException("a cache passes no gradients on; run with Tape.off");
-      }
+      KeyValueCache.requireConstant(q, k, v);
       return Tensor.constant(attend(tape, layer, shape, q.data(), k.data(), v.data()));
     };
   }
 
   private Array attend(Tape tape, int layer, Attention shape, Array q, Array k, Array v) {
     if (caches.size() == 1) {
-      return caches.getFirst().attend(tape, layer, shape, q, k, v);
+      return caches.getFirst().attend(tape, layer, shape, q, k, v, null);
     }
     var outs = new ArrayList<Array>();
     for (int i = 0; i < caches.size(); i++) {
@@ -73,7 +71,8 @@ record CachedPass(List<KeyValueCache> caches, int length) {
                   shape,
                   q.slice(from, until),
                   k.slice(from, until),
-                  v.slice(from, until)));
+                  v.slice(from, until),
+                  null));
     }
     return tape.backend().joinRows(tape.arena(), outs);
   }

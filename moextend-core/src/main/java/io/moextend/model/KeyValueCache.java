@@ -5,12 +5,15 @@ import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.autograd.Tape;
+import io.moextend.autograd.Tensor;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.backend.Backend;
 import io.moextend.config.ConfigException;
 import io.moextend.config.DecoderConfig;
+import io.moextend.nn.Lookup;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The keys, after their rotation, and the values of one sequence in every layer, so that a token
@@ -39,15 +42,38 @@ public final class KeyValueCache implements AutoCloseable {
   @MustBeClosed
   @SuppressWarnings("MustBeClosedChecker") // closed by close()
   public KeyValueCache(Backend backend, DecoderConfig config, DType dtype, int capacity) {
-    long bytes = bytes(config, dtype, capacity);
+    this(
+        backend,
+        dtype,
+        config.layers(),
+        config.heads().keyValue() * config.heads().size(),
+        requireFitting(config, capacity),
+        config.rope().sameAnglesUpTo());
+  }
+
+  /**
+   * Of a model whose keys are not rotated.
+   *
+   * @param width of a key, all heads together
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed by close()
+  KeyValueCache(Backend backend, DType dtype, int layers, int width, int capacity) {
+    this(backend, dtype, layers, width, capacity, Integer.MAX_VALUE);
+  }
+
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // closed by close()
+  private KeyValueCache(
+      Backend backend, DType dtype, int layers, int width, int capacity, int sameAnglesUpTo) {
+    long bytes = bytes(dtype, layers, width, capacity);
     this.backend = backend;
     this.capacity = capacity;
-    this.sameAnglesUpTo = config.rope().sameAnglesUpTo();
+    this.sameAnglesUpTo = sameAnglesUpTo;
     this.arena = backend.arena("keys and values, " + bytes + " bytes");
-    int width = config.heads().keyValue() * config.heads().size();
     try {
-      for (int i = 0; i < config.layers(); i++) {
-        layers.add(
+      for (int i = 0; i < layers; i++) {
+        this.layers.add(
             new Layer(
                 arena.allocate(dtype, capacity, width), arena.allocate(dtype, capacity, width)));
       }
@@ -63,13 +89,22 @@ public final class KeyValueCache implements AutoCloseable {
    * @throws ConfigException where the model has no positions for as many
    */
   public static long bytes(DecoderConfig config, DType dtype, int capacity) {
+    int width = config.heads().keyValue() * config.heads().size();
+    return bytes(dtype, config.layers(), width, requireFitting(config, capacity));
+  }
+
+  private static long bytes(DType dtype, int layers, int width, int capacity) {
+    long token = 2L * layers * width;
+    return Math.multiplyExact(Math.multiplyExact(token, capacity), dtype.bytes());
+  }
+
+  private static int requireFitting(DecoderConfig config, int capacity) {
     if (capacity < 1 || capacity > config.rope().maxPositions()) {
       throw new ConfigException(
           "prompt and new tokens are %d together, the model takes 1 to max_position_embeddings=%d; shorten the prompt or ask for fewer new tokens"
               .formatted(capacity, config.rope().maxPositions()));
     }
-    long token = 2L * config.layers() * config.heads().keyValue() * config.heads().size();
-    return Math.multiplyExact(Math.multiplyExact(token, capacity), dtype.bytes());
+    return capacity;
   }
 
   /** Tokens it holds. */
@@ -114,13 +149,35 @@ public final class KeyValueCache implements AutoCloseable {
   }
 
   /**
+   * What the queries of one layer see: their own pass's tokens, which are put in, and all before.
+   *
+   * @param shape of the heads; its counts of sequences, queries and keys do not matter
+   * @param bias [queryHeads, tokens of the pass, all tokens] wide, or null
+   */
+  Lookup lookup(int layer, Attention shape, @Nullable Array bias) {
+    return (tape, q, k, v) -> {
+      requireConstant(q, k, v);
+      return Tensor.constant(attend(tape, layer, shape, q.data(), k.data(), v.data(), bias));
+    };
+  }
+
+  /** Throws where a gradient is wanted. */
+  static void requireConstant(Tensor q, Tensor k, Tensor v) {
+    if (q.requiresGrad() || k.requiresGrad() || v.requiresGrad()) {
+      throw new IllegalStateException("a cache passes no gradients on; run with Tape.off");
+    }
+  }
+
+  /**
    * Puts a layer's keys and values behind those it has, and lets the queries of the same tokens
    * look among all of them.
    *
    * @param q [n, queryHeads·headSize], and {@code k}, {@code v} likewise, of n new tokens
    * @param shape of the heads; its counts of sequences, queries and keys do not matter
+   * @param bias [queryHeads, n, all tokens] wide, or null
    */
-  Array attend(Tape tape, int layer, Attention shape, Array q, Array k, Array v) {
+  Array attend(
+      Tape tape, int layer, Attention shape, Array q, Array k, Array v, @Nullable Array bias) {
     int more = (int) q.dim(0);
     int until = length + more;
     Layer kept = layers.get(layer);
@@ -145,7 +202,7 @@ public final class KeyValueCache implements AutoCloseable {
             kept.keys.slice(0, until),
             kept.values.slice(0, until),
             null,
-            null)
+            bias)
         .out();
   }
 

@@ -1,25 +1,25 @@
 package io.moextend.model;
 
-import io.moextend.array.Array;
+import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.array.Arena;
 import io.moextend.array.DType;
 import io.moextend.autograd.Module;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
+import io.moextend.backend.Backend;
 import io.moextend.config.T5Config;
 import io.moextend.nn.ParameterFactory;
 import io.moextend.nn.SitePass;
 import io.moextend.nn.Sites;
 import io.moextend.op.Dropout;
 import io.moextend.op.Project;
-import io.moextend.op.RelativeBias;
-import io.moextend.op.RmsNorm;
-import io.moextend.op.Rows;
 import io.moextend.op.Scale;
 import io.moextend.op.Weight;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -31,16 +31,10 @@ import org.jspecify.annotations.Nullable;
  *     Unified Text-to-Text Transformer</a>
  */
 public final class T5 implements Module, AutoCloseable {
-  private static final String ENCODER = "encoder";
-  private static final String DECODER = "decoder";
-
   private final T5Config config;
   private final Parameter embedding;
-  private final Parameter encoderBuckets;
-  private final Parameter decoderBuckets;
-  private final List<T5Layer> layers = new ArrayList<>();
-  private final Parameter encoderNorm;
-  private final Parameter decoderNorm;
+  private final T5Stack encoder;
+  private final T5Stack decoder;
   private final Weight head;
   private LayerResidency residency = LayerResidency.EVERYWHERE;
 
@@ -52,21 +46,31 @@ public final class T5 implements Module, AutoCloseable {
     this.config = config;
     var names = new T5Names(from, config, sites);
     this.embedding = names.embedding();
-    this.encoderBuckets = names.buckets(ENCODER);
-    this.decoderBuckets = names.buckets(DECODER);
+    var layers = new ArrayList<T5Layer>();
     for (int i = 0; i < config.encoderLayers(); i++) {
       layers.add(names.encoderLayer(i));
     }
-    this.encoderNorm = names.norm("encoder.final_");
+    this.encoder = stack(names, T5Stack.ENCODER, 0, layers);
+    layers.clear();
     for (int i = 0; i < config.decoderLayers(); i++) {
       layers.add(names.decoderLayer(i));
     }
-    this.decoderNorm = names.norm("decoder.final_");
+    this.decoder = stack(names, T5Stack.DECODER, config.encoderLayers(), layers);
     this.head = names.head(embedding);
+  }
+
+  private T5Stack stack(T5Names names, String name, int first, List<T5Layer> layers) {
+    Parameter norm = names.norm(name + ".final_");
+    return new T5Stack(name, config, first, layers, embedding, names.buckets(name), norm);
   }
 
   public T5Config config() {
     return config;
+  }
+
+  /** The encoder's, then the decoder's. */
+  private List<T5Layer> layers() {
+    return Stream.of(encoder, decoder).flatMap(stack -> stack.layers().stream()).toList();
   }
 
   /** The type activations have. */
@@ -86,7 +90,7 @@ public final class T5 implements Module, AutoCloseable {
   /** What each layer multiplies with, the encoder's first. */
   public List<List<Weight>> layerWeights() {
     var weights = new ArrayList<List<Weight>>();
-    for (T5Layer layer : layers) {
+    for (T5Layer layer : layers()) {
       var found = new ArrayList<Weight>();
       layer.visitWeights(found::add);
       weights.add(List.copyOf(found));
@@ -126,9 +130,9 @@ public final class T5 implements Module, AutoCloseable {
    * @return [rows·inputLength, hidden] after the last norm, 0 at padding
    */
   public Tensor encode(Tape tape, T5Batch batch, Pass pass) {
-    int length = batch.inputLength();
-    var stack = new Stack(ENCODER, 0, config.encoderLayers(), encoderNorm, encoderBuckets, length);
-    return run(tape, stack, batch.inputs(), null, new T5Masks(tape, config, batch).encoder(), pass);
+    T5Layer.Context context = new T5Masks(tape, config, batch).encoder();
+    var given = new T5Stack.Given(batch.inputs(), batch.inputLength(), 0, null, layer -> context);
+    return encoder.run(tape, given, pass, residency);
   }
 
   /**
@@ -136,17 +140,55 @@ public final class T5 implements Module, AutoCloseable {
    * @return [rows·targetLength, hidden] after the last norm, 0 at padding
    */
   public Tensor decode(Tape tape, T5Batch batch, Tensor memory, Pass pass) {
-    int first = config.encoderLayers();
-    var stack =
-        new Stack(
-            DECODER,
-            first,
-            first + config.decoderLayers(),
-            decoderNorm,
-            decoderBuckets,
-            batch.targetLength());
     T5Layer.Context context = new T5Masks(tape, config, batch).decoder();
-    return run(tape, stack, batch.decoderInputs(), memory, context, pass);
+    var given =
+        new T5Stack.Given(batch.decoderInputs(), batch.targetLength(), 0, memory, layer -> context);
+    return decoder.run(tape, given, pass, residency);
+  }
+
+  /**
+   * Reads the inputs of one example, which {@link #extend} then answers token by token.
+   *
+   * @param inputs ids, at least one
+   * @param most tokens that the decoder will be given, the start counted
+   * @return owned by the caller
+   */
+  @MustBeClosed
+  @SuppressWarnings("MustBeClosedChecker") // handed to the caller, or closed on failure
+  public T5Cache read(Backend backend, int[] inputs, int most) {
+    int[] none = {config.tokens().eos()};
+    T5Batch batch = T5Batch.plain(1, inputs, none, config.tokens().start()).withOpenPadding();
+    var cache = new T5Cache(backend, config, dtype(), inputs, most);
+    try (Arena arena = backend.arena("reading")) {
+      Tape tape = Tape.off(backend, arena);
+      Tensor memory = encode(tape, batch, Pass.PLAIN);
+      for (int i = 0; i < config.decoderLayers(); i++) {
+        residency.enter(config.encoderLayers() + i);
+        cache.add(decoder.layers().get(i).remembered(tape, memory, SitePass.QUIET));
+      }
+      return cache;
+    } catch (RuntimeException e) {
+      cache.close();
+      throw e;
+    }
+  }
+
+  /**
+   * As {@link #decode} of one example's tokens that follow those in its cache, which takes them up;
+   * the first that an answer is given is the start token. A pass that fails leaves the cache as it
+   * was.
+   *
+   * @param tape off: a cache passes no gradients on
+   * @return [tokens, hidden] after the last norm
+   */
+  public Tensor extend(Tape tape, int[] ids, T5Cache cache) {
+    cache.require(ids.length);
+    var given =
+        new T5Stack.Given(
+            ids, ids.length, cache.length(), null, layer -> cache.in(layer, ids.length));
+    Tensor last = decoder.run(tape, given, Pass.PLAIN, residency);
+    cache.advance(ids.length);
+    return last;
   }
 
   /**
@@ -158,97 +200,6 @@ public final class T5 implements Module, AutoCloseable {
     return Project.apply(tape, read, head, dtype().wide());
   }
 
-  /** Some of the layers and what goes with them. */
-  private record Stack(
-      String name, int first, int end, Parameter norm, Parameter buckets, int length) {}
-
-  private Tensor run(
-      Tape tape,
-      Stack stack,
-      int[] ids,
-      @Nullable Tensor memory,
-      T5Layer.Context context,
-      Pass pass) {
-    Watch watch = pass.watch();
-    Array rows = tape.backend().ints(tape.arena(), ids, ids.length);
-    Tensor h = dropped(tape, Rows.gather(tape, embedding, rows), stack, ".embedded", pass);
-    watch.see(stack.name + "_hidden.0", h.data());
-    var buckets = new T5Buckets(config.buckets(), config.maxDistance(), stack.name.equals(ENCODER));
-    int[] pairs = buckets.table(stack.length);
-    Tensor bias =
-        tape.scope(
-            s ->
-                s.keep(RelativeBias.apply(tape, stack.buckets, pairs, stack.length, stack.length)));
-    for (int i = stack.first; i < stack.end; i++) {
-      h = tape.milestone(h, i + 1);
-      residency.enter(i);
-      List<Tensor> in = memory == null ? List.of(h, bias) : List.of(h, bias, memory);
-      h = layer(tape, layers.get(i), in, context, pass);
-      watch.see(stack.name + "_hidden." + (i - stack.first + 1), h.data());
-    }
-    if (memory != null) {
-      h = tape.milestone(h, layers.size() + 1);
-    }
-    Tensor normed = RmsNorm.apply(tape, h, stack.norm, config.normEps());
-    Tensor last = context.kept(tape, dropped(tape, normed, stack, ".output", pass));
-    watch.see(stack.name + "_output", last.data());
-    return last;
-  }
-
-  private static Tensor dropped(Tape tape, Tensor x, Stack stack, String place, Pass pass) {
-    Dropout dropout = pass.dropout();
-    return dropout == null ? x : dropout.at(stack.name + place).features(tape, x, stack.length);
-  }
-
-  /**
-   * @param in the hidden state, the bias and, in the decoder, what the encoder gave
-   */
-  private static Tensor layer(
-      Tape tape, T5Layer layer, List<Tensor> in, T5Layer.Context context, Pass pass) {
-    var modules = new ArrayList<String>();
-    Tape.Segment segment =
-        (t, inputs) -> {
-          modules.clear();
-          var outs = new ArrayList<Tensor>();
-          SitePass sites = gathering(pass, modules, outs);
-          Tensor h =
-              layer.forward(
-                  t,
-                  inputs.get(0),
-                  inputs.getLast(),
-                  inputs.get(1),
-                  context,
-                  sites,
-                  pass.dropout());
-          outs.addFirst(h);
-          return outs;
-        };
-    List<Tensor> outs =
-        pass.checkpointing()
-            ? tape.checkpoint(in, segment)
-            : tape.scope(
-                s -> {
-                  List<Tensor> made = segment.run(tape, in);
-                  made.forEach(s::keep);
-                  return made;
-                });
-    for (int i = 0; i < modules.size(); i++) {
-      pass.sites().routed().accept(modules.get(i), outs.get(i + 1));
-    }
-    return outs.getFirst();
-  }
-
-  /** What routers decide leaves the layer among its outputs, since it may run twice. */
-  private static SitePass gathering(Pass pass, List<String> modules, List<Tensor> routed) {
-    return new SitePass(
-        pass.checkpointing() ? (name, array) -> {} : pass.sites().watch(),
-        (module, probabilities) -> {
-          modules.add(module);
-          routed.add(probabilities);
-        },
-        pass.sites().noise());
-  }
-
   /**
    * All parameters in the order of {@link #visit}, by the units that milestones on the tape tell
    * apart: first the embedding and both tables of buckets, then each layer (the encoder's last norm
@@ -256,8 +207,8 @@ public final class T5 implements Module, AutoCloseable {
    */
   public List<List<Parameter>> units() {
     var units = new ArrayList<List<Parameter>>();
-    units.add(List.of(embedding, encoderBuckets, decoderBuckets));
-    for (int i = 0; i < layers.size(); i++) {
+    units.add(List.of(embedding, encoder.buckets(), decoder.buckets()));
+    for (int i = 0; i < layers().size(); i++) {
       var unit = new ArrayList<Parameter>();
       visitLayer(i, unit::add);
       units.add(List.copyOf(unit));
@@ -274,14 +225,14 @@ public final class T5 implements Module, AutoCloseable {
   }
 
   private void visitLayer(int index, Consumer<Parameter> visitor) {
-    layers.get(index).visit(visitor);
+    layers().get(index).visit(visitor);
     if (index == config.encoderLayers() - 1) {
-      visitor.accept(encoderNorm);
+      visitor.accept(encoder.norm());
     }
   }
 
   private void visitOutput(Consumer<Parameter> visitor) {
-    visitor.accept(decoderNorm);
+    visitor.accept(decoder.norm());
     if (!config.tiedHead()) {
       head.parts().forEach(visitor);
     }
@@ -289,7 +240,7 @@ public final class T5 implements Module, AutoCloseable {
 
   @Override
   public void close() {
-    layers.forEach(T5Layer::close);
+    layers().forEach(T5Layer::close);
     head.close();
   }
 }

@@ -4,17 +4,16 @@ import io.moextend.autograd.Module;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
-import io.moextend.backend.AttentionKernels.Attention;
-import io.moextend.backend.AttentionKernels.Sight;
+import io.moextend.nn.Lookup;
 import io.moextend.nn.SitePass;
 import io.moextend.nn.Slot;
-import io.moextend.op.Attend;
 import io.moextend.op.Columns;
 import io.moextend.op.Dropout;
 import io.moextend.op.Project;
 import io.moextend.op.Weight;
 import io.moextend.op.Weighted;
 import java.util.List;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -39,42 +38,70 @@ record T5Attention(
   }
 
   /**
+   * Of the same tokens, each [tokens, inner].
+   *
+   * @param keys with what adapters do
+   * @param values likewise
+   */
+  record Pair(Tensor keys, Tensor values) {}
+
+  /**
    * What a pass asks of it.
    *
-   * @param bias [heads, queries, keys] wide, or null
+   * @param lookup what queries see
+   * @param known keys and values that were made before; null where the pass makes them
    */
-  record Asked(
-      Attention shape,
-      Sight sight,
-      @Nullable Tensor bias,
-      SitePass sites,
-      @Nullable Dropout drop) {}
+  record Asked(Lookup lookup, @Nullable Pair known, SitePass sites, @Nullable Dropout drop) {}
 
   /**
    * @param x [batch·queries, hidden]
-   * @param other [batch·keys, hidden] that k and v are made of: {@code x} itself, or what the
-   *     encoder gives
+   * @param other [batch·keys, hidden] that k and v are made of, what the encoder gives; not read
+   *     where they are known, or made of {@code x}
    * @return as x
    */
-  Tensor forward(Tape tape, Tensor x, Tensor other, Asked asked) {
+  Tensor forward(Tape tape, Tensor x, @Nullable Tensor other, Asked asked) {
     SitePass pass = asked.sites;
-    long inner = out.parts().getFirst().shape()[1];
-    List<Tensor> parts;
+    Tensor query;
+    Pair pair;
     if (memory == null) {
-      parts = Columns.split(tape, Project.apply(tape, x, first), inner, inner, inner);
+      long inner = inner();
+      List<Tensor> parts = Columns.split(tape, Project.apply(tape, x, first), inner, inner, inner);
+      query = parts.get(0);
+      pair = adapted(tape, x, parts.get(1), parts.get(2), pass);
     } else {
-      List<Tensor> pair = Columns.split(tape, Project.apply(tape, other, memory), inner, inner);
-      parts = List.of(Project.apply(tape, x, first), pair.get(0), pair.get(1));
+      Pair known = asked.known;
+      pair = known == null ? remembered(tape, Objects.requireNonNull(other), pass) : known;
+      query = Project.apply(tape, x, first);
     }
-    Tensor q = slots.q.added(tape, x, parts.get(0), pass);
-    Tensor k = slots.k.rescaled(tape, slots.k.added(tape, other, parts.get(1), pass), pass);
-    Tensor v = slots.v.rescaled(tape, slots.v.added(tape, other, parts.get(2), pass), pass);
+    Tensor q = slots.q.added(tape, x, query, pass);
+    Tensor v = pair.values;
     Dropout drop = asked.drop;
     if (drop != null) {
       v = drop.at(place + ".weights").values(tape, v, heads);
     }
-    Tensor y = Attend.apply(tape, asked.shape, q, k, v, asked.sight, asked.bias);
+    Tensor y = asked.lookup.attend(tape, q, pair.keys, v);
     return slots.o.added(tape, y, Project.apply(tape, y, out), pass);
+  }
+
+  /**
+   * Keys and values of what the encoder gives, which are the same for every query.
+   *
+   * @param other [batch·keys, hidden]
+   */
+  Pair remembered(Tape tape, Tensor other, SitePass pass) {
+    Weight both = Objects.requireNonNull(memory, "attention of a stack with itself");
+    List<Tensor> parts = Columns.split(tape, Project.apply(tape, other, both), inner(), inner());
+    return adapted(tape, other, parts.get(0), parts.get(1), pass);
+  }
+
+  private Pair adapted(Tape tape, Tensor read, Tensor k, Tensor v, SitePass pass) {
+    return new Pair(
+        slots.k.rescaled(tape, slots.k.added(tape, read, k, pass), pass),
+        slots.v.rescaled(tape, slots.v.added(tape, read, v, pass), pass));
+  }
+
+  private long inner() {
+    return out.parts().getFirst().shape()[1];
   }
 
   @Override

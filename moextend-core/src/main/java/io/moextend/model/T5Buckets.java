@@ -36,10 +36,11 @@ record T5Buckets(int count, int maxDistance, boolean bothWays) {
     return Math.min(buckets - 1, exact + (int) Math.floor(share * (buckets - exact)));
   }
 
-  /** Of query i and key j, at i·length + j. */
-  int[] table(int length) {
-    int[] pairs = new int[Math.multiplyExact(length, length)];
-    Arrays.setAll(pairs, at -> of(at % length - at / length));
+  /** Of query i, at position before + i, and key j of before + queries, at i·keys + j. */
+  int[] table(int before, int queries) {
+    int keys = Math.addExact(before, queries);
+    int[] pairs = new int[Math.multiplyExact(queries, keys)];
+    Arrays.setAll(pairs, at -> of(at % keys - before - at / keys));
     return pairs;
   }
 }

@@ -5,8 +5,7 @@ import io.moextend.autograd.Module;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
-import io.moextend.backend.AttentionKernels.Attention;
-import io.moextend.backend.AttentionKernels.Sight;
+import io.moextend.nn.Lookup;
 import io.moextend.nn.SitePass;
 import io.moextend.op.Add;
 import io.moextend.op.Dropout;
@@ -14,6 +13,7 @@ import io.moextend.op.RmsNorm;
 import io.moextend.op.Rows;
 import io.moextend.op.Weight;
 import io.moextend.op.Weighted;
+import java.util.Objects;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
@@ -32,17 +32,29 @@ record T5Layer(
   /** A part and the norm before it. */
   record Normed<P extends Module & Weighted>(Parameter norm, P part) {}
 
-  /** A way of looking: the shape, and who sees whom. */
-  record View(Attention shape, Sight sight) {}
+  /** A way of looking. */
+  @FunctionalInterface
+  interface View {
+    /**
+     * @param bias of the scores, [heads, queries, keys] wide, or null
+     */
+    Lookup with(@Nullable Tensor bias);
+  }
 
   /**
-   * What a pass tells the layers of a stack.
+   * What a pass tells a layer.
    *
    * @param length of a row
    * @param padding [P] I32, rows that are 0 once normed; null where there are none
    * @param cross how the decoder looks at what the encoder gives; null in the encoder
+   * @param known what the decoder's layer made of that before; null where the pass makes it
    */
-  record Context(int length, @Nullable Array padding, View self, @Nullable View cross) {
+  record Context(
+      int length,
+      @Nullable Array padding,
+      View self,
+      @Nullable View cross,
+      T5Attention.@Nullable Pair known) {
     /** A norm's result with zeros at padding. */
     Tensor kept(Tape tape, Tensor normed) {
       return padding == null ? normed : Rows.clear(tape, normed, padding);
@@ -51,33 +63,26 @@ record T5Layer(
 
   /**
    * @param x [batch·length, hidden]
-   * @param memory what the encoder gives; in the encoder not read
-   * @param bias of the attention with itself, [heads, length, length] wide
+   * @param memory what the encoder gives; null in the encoder, and where the context has what this
+   *     layer made of it
+   * @param bias of the attention with itself, [heads, queries, keys] wide
    * @return as x
    */
   Tensor forward(
       Tape tape,
       Tensor x,
-      Tensor memory,
+      @Nullable Tensor memory,
       Tensor bias,
       Context context,
       SitePass sites,
       @Nullable Dropout drop) {
     Tensor u = normed(tape, x, self.norm, context);
-    View own = context.self;
-    Tensor h =
-        sum(
-            tape,
-            x,
-            self.part.forward(
-                tape, u, u, new T5Attention.Asked(own.shape, own.sight, bias, sites, drop)),
-            context,
-            drop,
-            self.part.place());
+    var own = new T5Attention.Asked(context.self.with(bias), null, sites, drop);
+    Tensor looked = self.part.forward(tape, u, null, own);
+    Tensor h = sum(tape, x, looked, context, drop, self.part.place());
     if (cross != null && context.cross != null) {
-      View at = context.cross;
       Tensor c = normed(tape, h, cross.norm, context);
-      var asked = new T5Attention.Asked(at.shape, at.sight, null, sites, drop);
+      var asked = new T5Attention.Asked(context.cross.with(null), context.known, sites, drop);
       Tensor seen = cross.part.forward(tape, c, memory, asked);
       h = sum(tape, h, seen, context, drop, cross.part.place());
     }
@@ -85,6 +90,13 @@ record T5Layer(
     T5FeedForward network = feedForward.part;
     Tensor made = network.forward(tape, w, context.length, sites, drop);
     return sum(tape, h, made, context, drop, network.place());
+  }
+
+  /** What its decoder layer looks at whenever it looks at what the encoder gives. */
+  T5Attention.Pair remembered(Tape tape, Tensor memory, SitePass sites) {
+    return Objects.requireNonNull(cross, "a layer of the encoder")
+        .part
+        .remembered(tape, memory, sites);
   }
 
   private Tensor normed(Tape tape, Tensor x, Parameter norm, Context context) {

@@ -5,6 +5,7 @@ import io.moextend.autograd.Tape;
 import io.moextend.backend.AttentionKernels.Attention;
 import io.moextend.backend.AttentionKernels.Sight;
 import io.moextend.config.T5Config;
+import io.moextend.nn.Lookup;
 import java.util.Arrays;
 import java.util.function.IntPredicate;
 import java.util.stream.IntStream;
@@ -40,6 +41,7 @@ final class T5Masks {
         batch.inputLength(),
         rows(at -> batch.inputs()[at] == pad() && !batch.openPadding(), batch.inputs().length),
         view(batch.inputLength(), batch.inputLength(), inputs, inputs, false),
+        null,
         null);
   }
 
@@ -49,7 +51,8 @@ final class T5Masks {
         length,
         rows(at -> !kept(at), batch.decoderInputs().length),
         view(length, length, targets, targets, true),
-        view(length, batch.inputLength(), targets, inputs, false));
+        view(length, batch.inputLength(), targets, inputs, false),
+        null);
   }
 
   /** A start token is kept where a real token follows it, as at the start of a segment. */
@@ -72,7 +75,8 @@ final class T5Masks {
             1,
             causal,
             0);
-    return new T5Layer.View(shape, new Sight(ofKeys, batch.openPadding() ? null : ofQueries, true));
+    var sight = new Sight(ofKeys, batch.openPadding() ? null : ofQueries, true);
+    return bias -> Lookup.within(shape, sight, bias);
   }
 
   /** [rows, length] U8: 0 at padding, elsewhere the segment, or 1. */

@@ -28,7 +28,16 @@ public interface Lookup {
    * @param keyMask [batch, length] U8, 0 hides; null = all seen
    */
   static Lookup within(Attention shape, @Nullable Array keyMask) {
-    Sight sight = Sight.of(keyMask);
-    return (tape, q, k, v) -> Attend.apply(tape, shape, q, k, v, sight, null);
+    return within(shape, Sight.of(keyMask), null);
+  }
+
+  /**
+   * Among those of the pass alone.
+   *
+   * @param sight null = all seen that the shape lets be seen
+   * @param bias [queryHeads, queries, keys] wide, or null
+   */
+  static Lookup within(Attention shape, @Nullable Sight sight, @Nullable Tensor bias) {
+    return (tape, q, k, v) -> Attend.apply(tape, shape, q, k, v, sight, bias);
   }
 }

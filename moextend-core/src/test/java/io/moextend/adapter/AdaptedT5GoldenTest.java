@@ -152,6 +152,16 @@ class AdaptedT5GoldenTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"cpu ia3", "cpu lora", "cpu mov_top2", "cpu molora", "nd4j molora"})
+  void anAnswerTokenByTokenHasTheLogitsOfTheWholeAnswer(String which) {
+    String[] names = which.split(" ");
+    try (var adapted = new AdaptedT5(names[0], names[1])) {
+      adapted.t5.compareTokenByToken(
+          new int[] {17, 5, 44, 9, 23, 51, 8}, new int[] {0, 12, 33, 7, 41, 6, 6, 28, 19});
+    }
+  }
+
   private static Stream<AdapterConfig> fresh() {
     return Stream.of(
         AdapterConfig.ia3(),

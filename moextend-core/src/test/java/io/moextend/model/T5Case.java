@@ -1,6 +1,7 @@
 package io.moextend.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.offset;
 
 import com.google.errorprone.annotations.MustBeClosed;
 import io.moextend.Golden;
@@ -122,6 +123,38 @@ public final class T5Case implements AutoCloseable {
 
   public static Seen seen() {
     return new Seen(new TreeMap<>());
+  }
+
+  /**
+   * An answer's logits through a cache, four tokens at once, three, then one at a time, against
+   * those of a pass over all of it.
+   *
+   * @param answer as the decoder reads it, the start first
+   */
+  public void compareTokenByToken(int[] inputs, int[] answer) {
+    try (Arena whole = backend.arena("whole");
+        T5Cache cache = model.read(backend, inputs, answer.length)) {
+      var batch = new T5Batch(1, inputs, answer, answer, null, null, true);
+      Tape tape = Tape.off(backend, whole);
+      Tensor decoder = model.forward(tape, batch, T5.Pass.PLAIN).decoder();
+      float[] want = backend.toFloats(whole, model.logits(tape, decoder).data());
+      int vocab = model.config().vocab();
+      assertThat(want).hasSize(answer.length * vocab);
+      for (int from = 0, more = 4; from < answer.length; from += more, more = from == 4 ? 3 : 1) {
+        float[] have = extended(Arrays.copyOfRange(answer, from, from + more), cache);
+        float[] right = Arrays.copyOfRange(want, from * vocab, (from + more) * vocab);
+        assertThat(have).as("logits from token " + from).containsExactly(right, offset(2e-5f));
+      }
+      assertThat(cache.length()).isEqualTo(answer.length);
+    }
+  }
+
+  /** The logits of tokens behind those in a cache. */
+  float[] extended(int[] ids, T5Cache cache) {
+    try (Arena pass = backend.arena("extended")) {
+      Tape tape = Tape.off(backend, pass);
+      return backend.toFloats(pass, model.logits(tape, model.extend(tape, ids, cache)).data());
+    }
   }
 
   /** One step's loss and the gradients of all that trains, in the names of the file. */
