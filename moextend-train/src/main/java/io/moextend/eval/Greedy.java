@@ -91,10 +91,16 @@ public final class Greedy {
       Tape tape = Tape.off(backend, arena);
       Array last = backend.ints(arena, new int[] {ids.length - 1}, 1);
       Tensor hidden = model.extend(tape, input, List.of(cache), last).hidden();
-      Array logits = model.logits(tape, hidden).data();
-      Array wide = logits.dtype() == DType.BF16 ? backend.cast(arena, logits, DType.F32) : logits;
-      return backend.toInts(backend.topK(arena, wide, 1))[0];
+      return likeliest(backend, arena, model.logits(tape, hidden).data());
     }
+  }
+
+  /**
+   * @param logits [1, vocab]
+   */
+  static int likeliest(Backend backend, Arena arena, Array logits) {
+    Array wide = logits.dtype() == DType.BF16 ? backend.cast(arena, logits, DType.F32) : logits;
+    return backend.toInts(backend.topK(arena, wide, 1))[0];
   }
 
   private ModelInput.Images images(Arena arena, Pictures pictures) {
