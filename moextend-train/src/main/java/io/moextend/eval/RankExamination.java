@@ -123,7 +123,10 @@ public final class RankExamination {
             tokenizer, model.config().vocab(), settings.inputsLength, settings.targetsLength);
   }
 
-  private static void requireFitting(Tokenizer tokenizer, T5Config config) {
+  /**
+   * @throws DataException if the tokenizer is another model's
+   */
+  public static void requireFitting(Tokenizer tokenizer, T5Config config) {
     if (tokenizer.vocabularySize() > config.vocab()) {
       throw new DataException(
           "%s has %d tokens, but the model's vocab_size is %d; name the model's own tokenizer"
