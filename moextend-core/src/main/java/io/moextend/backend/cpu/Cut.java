@@ -13,7 +13,8 @@ import java.util.List;
  */
 record Cut(int rows, int columns) {
   private static final int LARGEST = 512;
-  private static final int SMALLEST = 128;
+  private static final int FEWEST_ROWS = 128;
+  private static final int FEWEST_COLUMNS = 64;
 
   /** Up to so many rows a block may have any number of them. */
   private static final int ANY_NUMBER = 64;
@@ -37,23 +38,33 @@ record Cut(int rows, int columns) {
   record Panel(int first, int columns, List<Factor> factors) {}
 
   /**
+   * Columns are cut before rows: a panel's weights are repacked for each block of rows, and their
+   * way from memory is what few rows wait for.
+   *
    * @param offsets where each group's rows begin, and the end
    * @param width columns of the result
    */
   static Cut of(int[] offsets, int width) {
-    int size = LARGEST;
-    while (size > SMALLEST && tasks(offsets, width, size) < ENOUGH) {
-      size /= 2;
+    int rows = LARGEST;
+    int columns = LARGEST;
+    while (tasks(offsets, width, rows, columns) < ENOUGH) {
+      if (columns > FEWEST_COLUMNS) {
+        columns /= 2;
+      } else if (rows > FEWEST_ROWS) {
+        rows /= 2;
+      } else {
+        break;
+      }
     }
-    return new Cut(size, size);
+    return new Cut(rows, columns);
   }
 
-  private static long tasks(int[] offsets, int width, int size) {
+  private static long tasks(int[] offsets, int width, int rows, int columns) {
     long blocks = 0;
     for (int g = 0; g + 1 < offsets.length; g++) {
-      blocks += Math.ceilDiv(offsets[g + 1] - offsets[g], size);
+      blocks += Math.ceilDiv(offsets[g + 1] - offsets[g], rows);
     }
-    return blocks * Math.ceilDiv(width, size);
+    return blocks * Math.ceilDiv(width, columns);
   }
 
   /** How many of a group's last {@code left} rows the next block takes: all blocks are alike. */

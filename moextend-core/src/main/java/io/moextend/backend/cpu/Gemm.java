@@ -40,6 +40,7 @@ final class Gemm implements AutoCloseable {
   private final OneDnn library;
   private final Lane lane;
   private final long stream;
+  private final boolean multipliesBf16;
   private final LinkedHashMap<Shape, Primitive> primitives = new LinkedHashMap<>(64, 0.75f, true);
 
   /**
@@ -55,13 +56,14 @@ final class Gemm implements AutoCloseable {
     this.library = library;
     this.lane = lane;
     this.stream = library.stream();
+    this.multipliesBf16 = library.isa().multipliesBf16();
   }
 
   /**
    * @param bias its address; not read where the shape has none
    */
   void multiply(Shape shape, long source, long weights, long bias, long result) {
-    if (shape.type == DType.BF16 && !library.isa().multipliesBf16()) {
+    if (shape.type == DType.BF16 && !multipliesBf16) {
       WideProduct.multiply(this, lane, shape, source, weights, bias, result);
     } else {
       run(shape, source, weights, bias, result);

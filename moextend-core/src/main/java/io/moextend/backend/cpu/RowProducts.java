@@ -85,10 +85,21 @@ final class RowProducts {
     for (int f = 0; f < factors.size(); f++) {
       multiply(lane, task, factors.get(f), f > 0, DType.F32, sums, columns);
     }
+    round(lane, sums, task.rows(), columns, result);
+  }
+
+  private void round(Lane lane, long sums, int rows, int columns, long result) {
+    int bytes = out.dtype().bytes();
+    if (out.dtype() == DType.BF16 && columns % Vectors.LANES == 0) {
+      for (int r = 0; r < rows; r++) {
+        PointwiseLoops.narrowTo(sums + 4L * r * columns, result + (long) r * width * bytes, columns);
+      }
+      return;
+    }
     float[] row = lane.floats(SUM_ROW, columns);
-    for (int r = 0; r < task.rows(); r++) {
+    for (int r = 0; r < rows; r++) {
       Floats.load(DType.F32, sums + 4L * r * columns, columns, row);
-      Floats.store(row, columns, out.dtype(), result + (long) r * width * out.dtype().bytes());
+      Floats.store(row, columns, out.dtype(), result + (long) r * width * bytes);
     }
   }
 
