@@ -6,6 +6,7 @@ import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.array.Memory;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -83,6 +84,31 @@ public interface Backend
    */
   default Array frozenCast(Arena arena, Array from, DType dtype, String identity) {
     return cast(arena, from, dtype);
+  }
+
+  /**
+   * A bias of attention that follows from the distance of key and query alone: of query i and key j
+   * what stands at j - i + queries - 1. Not to be written.
+   *
+   * @param byDistance [heads, queries + keys - 1]
+   * @return [heads, queries, keys]
+   */
+  default Array biasByDistance(Arena arena, Array byDistance, int queries, int keys) {
+    int heads = (int) byDistance.dim(0);
+    int distances = queries + keys - 1;
+    byDistance.require("byDistance", heads, distances);
+    int[] places = new int[Math.multiplyExact(queries, keys)];
+    Arrays.setAll(places, at -> at % keys - at / keys + queries - 1);
+    Array pairs = ints(arena, places, places.length);
+    Array bias = arena.allocate(byDistance.dtype(), heads, queries, keys);
+    for (long h = 0; h < heads; h++) {
+      Array column = byDistance.slice(h, h + 1).reshape(distances, 1);
+      Array taken = gatherRows(arena, column, pairs);
+      copyInto(bias.slice(h, h + 1).reshape(taken.shape()), taken);
+      arena.free(taken);
+    }
+    arena.free(pairs);
+    return bias;
   }
 
   /** Waits until everything asked for is done. */

@@ -1,7 +1,6 @@
 package io.moextend.op;
 
 import io.moextend.array.Array;
-import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
@@ -25,24 +24,64 @@ public final class RelativeBias {
    * @return [heads, queries, keys] wide
    */
   public static Tensor apply(Tape tape, Parameter table, int[] buckets, int queries, int keys) {
-    Backend backend = tape.backend();
-    Array pairs = backend.ints(tape.arena(), buckets, buckets.length);
-    int heads = (int) table.shape()[1];
-    DType wide = table.dtype().wide();
-    Array bias = tape.arena().allocate(wide, heads, queries, keys);
-    Array byHead = turned(tape, Cast.array(tape, table.data(), wide));
-    for (int h = 0; h < heads; h++) {
-      Array column = byHead.slice(h, h + 1L).reshape(byHead.dim(1), 1);
-      Array taken = backend.gatherRows(tape.arena(), column, pairs);
-      backend.copyInto(bias.slice(h, h + 1L).reshape(taken.shape()), taken);
-      tape.arena().free(taken);
+    Array byHead = turned(tape, Cast.array(tape, table.data(), table.dtype().wide()));
+    Array bias =
+        followDistance(buckets, queries, keys)
+            ? byDistance(tape, byHead, buckets, queries, keys)
+            : byPair(tape, byHead, buckets, queries, keys);
+    if (!table.requiresGrad()) {
+      return Tensor.constant(bias);
     }
+    Array pairs = tape.backend().ints(tape.arena(), buckets, buckets.length);
     return tape.record(
         "relativeBias",
         bias,
         List.of(table),
         List.of(pairs),
         dY -> List.of(turned(tape, gradient(tape, dY, pairs, table.shape()[0]))));
+  }
+
+  /** True where pairs of one distance have one bucket. */
+  private static boolean followDistance(int[] buckets, int queries, int keys) {
+    for (int i = 1; i < queries; i++) {
+      int row = i * keys;
+      if (Arrays.mismatch(buckets, row + 1, row + keys, buckets, row - keys, row - 1) >= 0) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** The first key with each query, the last first, then the first query with each key. */
+  private static Array byDistance(Tape tape, Array byHead, int[] buckets, int queries, int keys) {
+    int heads = (int) byHead.dim(0);
+    int all = (int) byHead.dim(1);
+    int distances = queries + keys - 1;
+    int[] places = new int[Math.multiplyExact(heads, distances)];
+    for (int at = 0; at < places.length; at++) {
+      int distance = at % distances - queries + 1;
+      int pair = distance < 0 ? -distance * keys : distance;
+      places[at] = at / distances * all + buckets[pair];
+    }
+    Array index = tape.backend().ints(tape.arena(), places, places.length);
+    Array flat = byHead.reshape(byHead.size(), 1);
+    Array taken = tape.backend().gatherRows(tape.arena(), flat, index);
+    return tape.backend()
+        .biasByDistance(tape.arena(), taken.reshape(heads, distances), queries, keys);
+  }
+
+  private static Array byPair(Tape tape, Array byHead, int[] buckets, int queries, int keys) {
+    Backend backend = tape.backend();
+    Array pairs = backend.ints(tape.arena(), buckets, buckets.length);
+    int heads = (int) byHead.dim(0);
+    Array bias = tape.arena().allocate(byHead.dtype(), heads, queries, keys);
+    for (int h = 0; h < heads; h++) {
+      Array column = byHead.slice(h, h + 1L).reshape(byHead.dim(1), 1);
+      Array taken = backend.gatherRows(tape.arena(), column, pairs);
+      backend.copyInto(bias.slice(h, h + 1L).reshape(taken.shape()), taken);
+      tape.arena().free(taken);
+    }
+    return bias;
   }
 
   /** [heads, buckets]: what every pair of a bucket says, added up. */

@@ -66,7 +66,11 @@ final class AttentionBackward {
                 KeyGradients.Cut cut = sums.cuts().get(i / pairs);
                 int first = i % pairs / stacks * together;
                 for (int batch = first; batch < first + together; batch++) {
-                  run(lane, batch, i % stacks, cut, sums, dQ, dBias);
+                  int stack = i % stacks;
+                  long dKeys = sums.dKeys(lane, batch, stack, cut);
+                  sums.clear(dKeys, cut);
+                  run(lane, batch, stack, cut, dKeys, sums.dValues(dKeys), dQ, dBias);
+                  sums.done(lane, dKeys, batch, stack, dK, dV); // there head and stack are one
                 }
               });
       sums.sumTo(dK, dV);
@@ -82,12 +86,10 @@ final class AttentionBackward {
       int batch,
       int stack,
       KeyGradients.Cut cut,
-      KeyGradients sums,
+      long dKeys,
+      long dValues,
       CpuArray dQ,
       @Nullable CpuArray dBias) {
-    sums.clear(batch, stack, cut);
-    long dKeys = sums.dKeys(batch, stack, cut);
-    long dValues = sums.dValues(batch, stack, cut);
     for (int b = cut.blocks().first(); b < cut.blocks().end(); b++) {
       new Queries(lane, in.block(batch, stack, b), dBias).run(dKeys, dValues, dQ);
     }

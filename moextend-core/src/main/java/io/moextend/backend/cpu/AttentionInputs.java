@@ -64,8 +64,13 @@ final class AttentionInputs {
   /** Queries of a block: fewer where there are few, more where heads do not share their keys. */
   int blockQueries() {
     int queries = shape.queries();
-    int full = stackHeads() == 1 ? 128 : 64;
+    int full = stackHeads() > 1 ? 64 : manyAtOnce() ? 256 : 128;
     return queries <= 16 ? 16 : queries <= 32 ? 32 : queries <= 64 ? 64 : full;
+  }
+
+  /** True where larger blocks are neither padded nor see fewer of their keys. */
+  private boolean manyAtOnce() {
+    return !shape.causal() && shape.window() == 0 && Math.ceilDiv(shape.queries(), 128) % 2 == 0;
   }
 
   int queryBlocks() {
@@ -225,6 +230,11 @@ final class AttentionInputs {
    * @param of bias, or what is shaped so
    */
   BiasPlace biasAt(CpuArray of, QueryBlock block, KeyBlock keys) {
+    DistanceBias made = DistanceBias.of(of);
+    if (made != null) {
+      long first = made.first(block.head()) + 4L * (keys.first() - block.first());
+      return new BiasPlace(first, 4 * made.distances(), -4);
+    }
     long row = (long) block.head() * shape.queries() + block.first();
     return new BiasPlace(
         of.address(row * shape.keys() + keys.first()),

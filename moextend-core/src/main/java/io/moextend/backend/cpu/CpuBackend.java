@@ -128,6 +128,11 @@ final class CpuBackend
   }
 
   @Override
+  public Array biasByDistance(Arena arena, Array byDistance, int queries, int keys) {
+    return DistanceBias.make(cpu, arena, CpuArray.of(byDistance, DType.F32), queries, keys);
+  }
+
+  @Override
   public void synchronize() {
     // Every call has finished before it returned.
   }

@@ -6,10 +6,13 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Sums of dK and dV while a backward runs: each stack of heads and each cut of its queries has its
- * own, wide, which are added in a fixed order at the end. Cuts come from the shape alone.
+ * own, wide, which are added in a fixed order at the end. Cuts come from the shape alone. Where one
+ * cut of one stack is all that reads a head of keys, its sums are a worker's own and stored at
+ * once.
  */
 final class KeyGradients implements AutoCloseable {
   /** Pieces of work there shall be at least, for as many workers. */
@@ -19,13 +22,14 @@ final class KeyGradients implements AutoCloseable {
   private static final int KEYS = AttentionInputs.STEP;
 
   private static final int SUMS = 3;
+  private static final int OWN = 11;
 
   private final CpuDevice cpu;
   private final AttentionInputs in;
   private final Attention shape;
   private final List<Cut> cuts;
   private final long pairRows;
-  private final CpuArray sums;
+  private final @Nullable CpuArray sums;
 
   /**
    * @param row where its sums begin among those of a stack of heads
@@ -56,7 +60,9 @@ final class KeyGradients implements AutoCloseable {
     }
     this.pairRows = rows;
     long all = Math.multiplyExact((long) shape.batch() * stacks(), 2 * pairRows);
-    this.sums = cpu.memory().allocate(DType.F32, all, in.sumWidth());
+    boolean alone =
+        in.stacks() == 1 && cuts.size() == 1 && cuts.getFirst().blocks.rows() >= shape.keys();
+    this.sums = alone ? null : cpu.memory().allocate(DType.F32, all, in.sumWidth());
   }
 
   /** The longest first, so that no worker is left with one at the end. */
@@ -103,23 +109,41 @@ final class KeyGradients implements AutoCloseable {
   }
 
   /** Where the sums for dK of a stack's cut would begin with key 0. */
-  long dKeys(int batch, int stack, Cut cut) {
-    long row = (long) (batch * stacks() + stack) * 2 * pairRows + cut.row;
-    return sums.address() + (row - cut.blocks.firstKey) * row();
+  long dKeys(Lane lane, int batch, int stack, Cut cut) {
+    if (sums == null) {
+      return lane.scratch(OWN, 2 * pairRows * row()) - cut.blocks.firstKey * row();
+    }
+    return sums.address() + start(batch, stack, cut) * row();
   }
 
-  long dValues(int batch, int stack, Cut cut) {
-    return dKeys(batch, stack, cut) + pairRows * row();
+  /** The row of key 0 among all sums, be it before those of the cut. */
+  private long start(int batch, int stack, Cut cut) {
+    return (long) (batch * stacks() + stack) * 2 * pairRows + cut.row - cut.blocks.firstKey;
   }
 
-  void clear(int batch, int stack, Cut cut) {
+  long dValues(long dKeys) {
+    return dKeys + pairRows * row();
+  }
+
+  void clear(long dKeys, Cut cut) {
     long first = cut.blocks.firstKey * row();
-    Bytes.clear(dKeys(batch, stack, cut) + first, cut.blocks.rows() * row());
-    Bytes.clear(dValues(batch, stack, cut) + first, cut.blocks.rows() * row());
+    Bytes.clear(dKeys + first, cut.blocks.rows() * row());
+    Bytes.clear(dValues(dKeys) + first, cut.blocks.rows() * row());
   }
 
-  /** Adds up what there is for each key. */
+  /** To be called when a cut is done: stores a worker's own sums. */
+  void done(Lane lane, long dKeys, int batch, int head, CpuArray dK, CpuArray dV) {
+    if (sums == null) {
+      store(lane, dKeys, batch, head, 0, shape.keys(), (float) shape.scale(), dK);
+      store(lane, dValues(dKeys), batch, head, 0, shape.keys(), 1, dV);
+    }
+  }
+
+  /** Adds up what there is for each key, where it was not stored. */
   void sumTo(CpuArray dK, CpuArray dV) {
+    if (sums == null) {
+      return;
+    }
     int pieces = Math.ceilDiv(shape.keys(), KEYS);
     cpu.workers()
         .run(
@@ -128,32 +152,50 @@ final class KeyGradients implements AutoCloseable {
               int batch = i / pieces / shape.keyHeads();
               int head = i / pieces % shape.keyHeads();
               int first = i % pieces * KEYS;
-              sumTo(lane, batch, head, first, 0, (float) shape.scale(), dK);
-              sumTo(lane, batch, head, first, pairRows * row(), 1, dV);
+              sumTo(lane, sums, batch, head, first, 0, (float) shape.scale(), dK);
+              sumTo(lane, sums, batch, head, first, pairRows, 1, dV);
             });
   }
 
-  /** Cuts begin and end on whole pieces, the padding of keys included. */
+  /**
+   * Cuts begin and end on whole pieces, the padding of keys included.
+   *
+   * @param offset rows from dK's sums
+   */
   private void sumTo(
-      Lane lane, int batch, int head, int first, long offset, float factor, CpuArray to) {
+      Lane lane,
+      CpuArray sums,
+      int batch,
+      int head,
+      int first,
+      long offset,
+      float factor,
+      CpuArray to) {
     int n = KEYS * in.sumWidth();
     long total = lane.scratch(SUMS, 4L * n);
     Bytes.clear(total, 4L * n);
     for (int stack = head * in.stacks(); stack < (head + 1) * in.stacks(); stack++) {
       for (Cut cut : cuts) {
         if (cut.has(first)) {
-          HeadRows.add(dKeys(batch, stack, cut) + offset + first * row(), n, total);
+          HeadRows.add(
+              sums.address() + (start(batch, stack, cut) + offset + first) * row(), n, total);
         }
       }
     }
-    float[] factors = lane.floats(0, KEYS);
-    Arrays.fill(factors, 0, KEYS, factor);
+    int rows = Math.min(KEYS, shape.keys() - first);
+    store(lane, total, batch, head, first, rows, factor, to);
+  }
+
+  private void store(
+      Lane lane, long from, int batch, int head, int first, int rows, float factor, CpuArray to) {
+    float[] factors = lane.floats(0, rows);
+    Arrays.fill(factors, 0, rows, factor);
     long at = ((long) batch * shape.keys() + first) * shape.keyHeads() + head;
     HeadRows.store(
-        total,
+        from,
         factors,
         0,
-        Math.min(KEYS, shape.keys() - first),
+        rows,
         shape.headSize(),
         to.dtype(),
         to.address(at * shape.headSize()),
@@ -162,6 +204,8 @@ final class KeyGradients implements AutoCloseable {
 
   @Override
   public void close() {
-    cpu.memory().free(sums);
+    if (sums != null) {
+      cpu.memory().free(sums);
+    }
   }
 }

@@ -92,7 +92,8 @@ final class RowProducts {
     int bytes = out.dtype().bytes();
     if (out.dtype() == DType.BF16 && columns % Vectors.LANES == 0) {
       for (int r = 0; r < rows; r++) {
-        PointwiseLoops.narrowTo(sums + 4L * r * columns, result + (long) r * width * bytes, columns);
+        PointwiseLoops.narrowTo(
+            sums + 4L * r * columns, result + (long) r * width * bytes, columns);
       }
       return;
     }
