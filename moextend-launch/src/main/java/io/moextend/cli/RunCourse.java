@@ -17,6 +17,7 @@ import io.moextend.train.OptimizerFile;
 import io.moextend.train.Peers;
 import io.moextend.train.Progress;
 import io.moextend.train.RunConfig;
+import io.moextend.train.SameData;
 import io.moextend.train.TrainPlan;
 import io.moextend.train.TrainedWeights;
 import io.moextend.train.Trainer;
@@ -128,6 +129,7 @@ record RunCourse(
             group.stop(),
             peers.world() == 1 ? null : new CommunicationClock(rank.conversation()));
     var trainer = new Trainer<>(parts, plan);
+    SameData.require(work.batches().content(), peers);
     store.sweep();
     store.find(resumeFrom()).ifPresent(trainer::resume);
     if (peers.rank() == 0) {

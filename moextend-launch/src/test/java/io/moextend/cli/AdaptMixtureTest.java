@@ -5,10 +5,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.moextend.config.ConfigException;
 import io.moextend.train.AdaptConfig;
+import io.moextend.train.Progress;
 import java.io.IOException;
+import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -101,6 +104,42 @@ class AdaptMixtureTest {
                 "data.root=" + copied("moved"),
                 "checkpoints.resume_from_checkpoint=" + output.resolve("checkpoint-1")));
     assertThat(AdaptRuns.weights(again)).hasSameBinaryContentAs(AdaptRuns.weights(output));
+  }
+
+  /** As on two hosts one of which has an older copy. */
+  @Test
+  void ranksThatFindOtherFilesAreRefused() throws IOException {
+    Path other = copied("other");
+    Path file = other.resolve(firstTask(Files.readString(other.resolve(list()))) + ".jsonl");
+    Files.writeString(file, Files.readString(file) + "\n");
+    Path lone = Files.copy(runs.world().adaptation(), folder.resolve("tasks.yaml"));
+    Path output = folder.resolve("two");
+    List<AdaptConfig> configs = new ArrayList<>();
+    for (Path root : List.of(runs.world().root(), other)) {
+      configs.add(config(lone, "data.root=" + root, "checkpoints.output_dir=" + output));
+    }
+    var silent = new PrintStream(PrintStream.nullOutputStream());
+    assertThatThrownBy(
+            () ->
+                ThreadedRuns.train(
+                    2,
+                    group ->
+                        new AdaptRun(
+                                configs.get(group.rank()), group, silent, Progress.Display.QUIET)
+                            .run()))
+        .cause()
+        .isInstanceOf(ConfigException.class)
+        .hasMessageStartingWith("data.mixture files=")
+        .hasMessageContaining("rank 1 has other data than rank 0; give every host the same files");
+    assertThat(output.resolve("metrics.jsonl")).doesNotExist();
+  }
+
+  private static String firstTask(String list) {
+    return list.lines()
+        .filter(line -> line.contains("\"name\""))
+        .findFirst()
+        .orElseThrow()
+        .replaceAll(".*: \"(.*)\".*", "$1");
   }
 
   /** The first task's file is the list's first. */

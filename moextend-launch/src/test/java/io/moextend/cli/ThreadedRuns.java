@@ -50,7 +50,8 @@ final class ThreadedRuns {
     train(world, group -> new AdaptRun(config, group, SILENT, Progress.Display.QUIET).run());
   }
 
-  private static void train(int world, Function<RankGroup, Trainer.Ending> run) throws Exception {
+  /** One run, whose ranks may each be told something else. */
+  static void train(int world, Function<RankGroup, Trainer.Ending> run) throws Exception {
     List<Patience> vigils =
         IntStream.range(0, world).mapToObj(r -> new Patience(r, Duration.ofMinutes(1))).toList();
     List<InProcessTransport> wires = InProcessTransport.group(world, vigils::get);
