@@ -29,6 +29,11 @@ import org.jspecify.annotations.Nullable;
 public record StoredAdapter(AdapterConfig config, WeightSource weights) {
   private static final String FIELD = "adapter";
 
+  /** True where a folder says that it holds adapters, in our files or PEFT's. */
+  public static boolean isIn(Path folder) {
+    return AdapterFolder.isIn(folder) || PeftFolder.isIn(folder);
+  }
+
   /**
    * @param model that they were made for
    * @throws CheckpointException where the folder has none, or one that cannot be read

@@ -1,6 +1,7 @@
 package io.moextend.cli;
 
 import io.moextend.adapter.AdapterConfig;
+import io.moextend.adapter.Adapters;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Parameter.Role;
 import io.moextend.backend.Backend;
@@ -57,7 +58,8 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
       boolean alone = stage == Stage.ADAPT;
       Path folder = alone ? model(output()) : output().resolve("adapter");
       Path base = alone ? config.model().base() : model(output());
-      new TrainedAdapters(backend, adapters, base, model.source()).write(all, folder);
+      new TrainedAdapters(backend, adapters, base, model.source())
+          .write(model.decoder().parameters(), folder);
       out.printf("adapters: %s%n", folder);
     }
     if (stage == Stage.ADAPT) {
@@ -76,7 +78,7 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
     new WholeModel(backend, model.source(), config(files, own), own)
         .write(CompanionFiles.folders(from.visionTower(), from.base(), from.tokenizer()), whole);
     try (WeightSource written = CheckpointFolder.open(whole)) {
-      frozen.requireUnmoved(written);
+      frozen.requireUnmoved(written, name -> !Adapters.isTensor(name));
     }
     report();
     out.printf("model: %s%nreport: %s%n", whole, output().resolve("report.html"));

@@ -1,8 +1,7 @@
 package io.moextend.cli;
 
 import com.google.errorprone.annotations.MustBeClosed;
-import io.moextend.adapter.AdapterFolder;
-import io.moextend.adapter.PeftFolder;
+import io.moextend.adapter.StoredAdapter;
 import io.moextend.array.DType;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
@@ -38,8 +37,7 @@ record ModelFolder(Path folder, @Nullable Path base) {
         && !Files.exists(folder.resolve(HuggingFaceConfig.FILE))) {
       weights().close(); // refuses, and says that a delta wants its base
     }
-    if (!Files.exists(home().resolve(HuggingFaceConfig.FILE))
-        && (AdapterFolder.isIn(folder) || PeftFolder.isIn(folder))) {
+    if (!Files.exists(home().resolve(HuggingFaceConfig.FILE)) && StoredAdapter.isIn(folder)) {
       throw new ConfigException(
           folder
               + ": holds an adapter alone; name the model it was trained for, and this as --adapter");

@@ -86,6 +86,7 @@ final class TrainingRun {
         Backend backend = backend();
         Conversation conversation = group.conversation(backend)) {
       ModelFiles files = ModelFiles.of(config.model(), tokenizer, config.training().seed());
+      files.requireAdapter(config.adapter());
       try (RunData data = RunData.open(config, files, tokenizer, this::looked);
           OpenModel model =
               OpenModel.of(
@@ -99,6 +100,7 @@ final class TrainingRun {
                   adapters)) {
         out.printf("%s on %s (%s)%n", freezePlan.stage().word(), backend.name(), backend.device());
         files.requireProjector(model.initialised());
+        files.requireAdapter(model.initialised());
         model.initialised().stream()
             .filter(name -> !Adapters.isTensor(name))
             .forEach(name -> out.println("starts fresh, not in the base: " + name));

@@ -123,4 +123,34 @@ class AdaptedDecoderRefusedTest {
         "data.train_files samples=9: was 8 in " + output.resolve("checkpoint-1"),
         "set it back to go on with that run");
   }
+
+  @Test
+  void adaptersOfAnotherKindAreNotGoneOnFrom() {
+    Path first = folder.resolve("first");
+    Bunny.ran(
+        runs.train(
+            "adapt",
+            base,
+            first,
+            "adapter.method=lora",
+            "adapter.target_modules=[q_proj]",
+            "training.max_steps=1"));
+    Path adapter = first.resolve("model");
+    String from = "model.delta=" + adapter;
+    Path output = folder.resolve("out");
+    String held = from + ": holds lora with 1 experts, rank 2, alpha 16.0; the run asks for ";
+    refused(
+        train("adapt", base, output, from, "adapter.method=lora", "adapter.rank=4"),
+        held + "lora with 1, 4, 16.0");
+    refused(train("full", base, output, from), held + "adapter.method=none");
+    refused(
+        train("adapt", base, output, from, "adapter.method=lora"),
+        from + ": has nothing for model.layers.0.self_attn.k_proj.lora_A",
+        "adapter.target_modules");
+    refused(
+        train(
+            "adapt", base, output, from, "adapter.method=lora", "adapter.target_modules=[v_proj]"),
+        "model.layers.0.self_attn.");
+    assertThat(output.resolve("metrics.jsonl")).doesNotExist();
+  }
 }

@@ -165,6 +165,26 @@ class AdaptedDecoderRunTest {
     }
   }
 
+  @ParameterizedTest
+  @CsvSource({"mixtral, lora", "llama, ia3", "phi3, ia3", "phi3, molora"})
+  void aRunGoesOnFromTrainedAdapters(String family, String method) throws IOException {
+    Path first = trained(config(family, method));
+    // a rate that moves nothing to speak of
+    Path second =
+        trained(
+            config(
+                family,
+                method,
+                "model.delta=" + first.resolve("model"),
+                "optimizer.learning_rate=1.0e-12"));
+    try (WeightSource one = SafetensorsFile.open(weights(first));
+        WeightSource other = SafetensorsFile.open(weights(second))) {
+      ThreadedRuns.requireSame(one, other, 1e-6, name -> true);
+    }
+    assertThat(ThreadedRuns.losses(second).getFirst())
+        .isLessThan(ThreadedRuns.losses(first).getFirst());
+  }
+
   /** The noise of routers' inputs in a step is the same whatever was before it. */
   @ParameterizedTest
   @CsvSource({"mixtral, molora, 0.2", "mixtral, lora, 0", "phi3, mov, 0.2", "llama, ia3, 0"})

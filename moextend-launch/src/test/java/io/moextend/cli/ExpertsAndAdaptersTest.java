@@ -10,6 +10,7 @@ import io.moextend.adapter.PeftFolder;
 import io.moextend.adapter.StoredAdapter;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.FrozenProof;
+import io.moextend.checkpoint.SafetensorsFile;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.HuggingFaceConfig;
 import io.moextend.train.TrainConfig;
@@ -24,6 +25,8 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** New experts and LoRA of attentions in one run, and what a user does with both afterwards. */
 @Timeout(120)
@@ -115,6 +118,40 @@ class ExpertsAndAdaptersTest {
             "training.max_steps=1",
             "checkpoints.output_dir=" + folder.resolve("again"));
     assertThat(ran.code()).as(ran.err()).isZero();
+  }
+
+  /**
+   * What is frozen is left too; neither a checkpoint's adapters nor a folder's get among experts.
+   */
+  @ParameterizedTest
+  @CsvSource({
+    "adapter, training.freeze=[role:adapter]",
+    "adapter, training.seed=7",
+    "checkpoint-3, training.seed=7"
+  })
+  void aRunGoesOnFromBoth(String delta, String how) {
+    Path output = folder.resolve("again");
+    Path base = delta.equals("adapter") ? model : work.base();
+    String[] settings = Arrays.copyOf(LORA, LORA.length + 4);
+    settings[LORA.length] = "model.base=" + base;
+    settings[LORA.length + 1] = "model.delta=" + work.output().resolve(delta);
+    settings[LORA.length + 2] = "checkpoints.output_dir=" + output;
+    settings[LORA.length + 3] = how;
+    Workspace.Outcome ran = work.train("finetune", settings);
+    assertThat(ran.code()).as(ran.err()).isZero();
+    try (WeightSource before = CheckpointFolder.open(model);
+        WeightSource after = CheckpointFolder.open(output.resolve("model"))) {
+      assertThat(after.names()).isEqualTo(before.names());
+    }
+    try (WeightSource before = SafetensorsFile.open(adapter.resolve(PeftFolder.WEIGHTS));
+        WeightSource after =
+            SafetensorsFile.open(output.resolve("adapter").resolve(PeftFolder.WEIGHTS))) {
+      assertThat(after.names()).isEqualTo(before.names());
+      for (String name : before.names()) {
+        boolean same = before.tensor(name).bytes().mismatch(after.tensor(name).bytes()) < 0;
+        assertThat(same).as(name).isEqualTo(how.contains("freeze"));
+      }
+    }
   }
 
   @Test

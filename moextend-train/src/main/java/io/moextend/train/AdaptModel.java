@@ -7,7 +7,6 @@ import io.moextend.array.DType;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.WeightSource;
-import io.moextend.config.ConfigException;
 import io.moextend.config.T5Config;
 import io.moextend.model.OpenAdapters;
 import io.moextend.model.OpenT5;
@@ -47,42 +46,16 @@ public final class AdaptModel {
 
   /**
    * @return null where the model itself trains
-   * @throws ConfigException where adapters to go on from are not those that the run asks for
+   * @throws io.moextend.config.ConfigException where adapters to go on from are not those that the
+   *     run asks for
    */
   public static @Nullable AdapterConfig adapters(AdaptConfig config, T5Config model) {
     AdapterConfig asked = config.adapter().config();
     Path folder = config.model().adapter();
     if (folder != null && asked != null) {
-      requireSame(folder, asked, model);
+      config.adapter().requireSame("model.adapter", folder, model);
     }
     return asked;
-  }
-
-  @SuppressWarnings("MustBeClosedChecker") // closed at once
-  private static void requireSame(Path folder, AdapterConfig asked, T5Config model) {
-    StoredAdapter stored = StoredAdapter.open(folder, model);
-    stored.weights().close();
-    AdapterConfig there = stored.config();
-    boolean same =
-        there.method() == asked.method()
-            && there.experts() == asked.experts()
-            && there.rank() == asked.rank()
-            && there.alpha() == asked.alpha();
-    if (!same) {
-      throw new ConfigException(
-          "model.adapter",
-          folder,
-          "holds %s with %d experts, rank %d, alpha %s; the run asks for %s with %d, %d, %s"
-              .formatted(
-                  there.method().word(),
-                  there.experts(),
-                  there.rank(),
-                  there.alpha(),
-                  asked.method().word(),
-                  asked.experts(),
-                  asked.rank(),
-                  asked.alpha()));
-    }
   }
 
   /**

@@ -3,7 +3,10 @@ package io.moextend.train;
 import com.fasterxml.jackson.annotation.JsonProperty;
 import io.moextend.adapter.AdapterConfig;
 import io.moextend.adapter.AdapterMethod;
+import io.moextend.adapter.StoredAdapter;
 import io.moextend.config.ConfigException;
+import io.moextend.config.ModelConfig;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Stream;
@@ -157,6 +160,41 @@ public record AdapterSection(
         routerZLossCoef,
         targetModules == null ? plain.sites() : targetModules,
         plain.initializerRange());
+  }
+
+  /**
+   * That adapters to go on from are those that this asks for.
+   *
+   * @param field that names their folder
+   * @param model that they were made for
+   * @throws ConfigException where they are of another kind
+   */
+  @SuppressWarnings("MustBeClosedChecker") // closed at once
+  void requireSame(String field, Path folder, ModelConfig model) {
+    AdapterConfig asked = config();
+    StoredAdapter stored = StoredAdapter.open(folder, model);
+    stored.weights().close();
+    AdapterConfig there = stored.config();
+    String held =
+        "holds %s with %d experts, rank %d, alpha %s; the run asks for "
+            .formatted(there.method().word(), there.experts(), there.rank(), there.alpha());
+    if (asked == null) {
+      throw new ConfigException(
+          field, folder, held + "adapter.method=%s; make them the same".formatted(method.word()));
+    }
+    boolean same =
+        there.method() == asked.method()
+            && there.experts() == asked.experts()
+            && there.rank() == asked.rank()
+            && there.alpha() == asked.alpha();
+    if (!same) {
+      throw new ConfigException(
+          field,
+          folder,
+          held
+              + "%s with %d, %d, %s"
+                  .formatted(asked.method().word(), asked.experts(), asked.rank(), asked.alpha()));
+    }
   }
 
   private static void requireUnset(String field, double value, Method method) {

@@ -5,6 +5,7 @@ import io.moextend.checkpoint.FrozenProof;
 import io.moextend.checkpoint.WeightSource;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.Predicate;
 
 /**
  * The proof that nothing frozen moved: a SHA-256 of every frozen tensor taken at the start, and
@@ -35,6 +36,15 @@ public final class FrozenTensors implements CheckpointPart {
    */
   public void requireUnmoved(WeightSource other) {
     requireUnmoved(proof, other);
+  }
+
+  /**
+   * As {@link #requireUnmoved(WeightSource)}, of a source that leaves some out.
+   *
+   * @param held names that it has
+   */
+  public void requireUnmoved(WeightSource other, Predicate<String> held) {
+    requireUnmoved(proof.only(held), other);
   }
 
   private static void requireUnmoved(FrozenProof proof, WeightSource other) {

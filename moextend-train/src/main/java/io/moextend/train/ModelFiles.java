@@ -1,6 +1,8 @@
 package io.moextend.train;
 
 import com.google.errorprone.annotations.MustBeClosed;
+import io.moextend.adapter.Adapters;
+import io.moextend.adapter.StoredAdapter;
 import io.moextend.checkpoint.CheckpointException;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
@@ -40,6 +42,39 @@ public record ModelFiles(ModelSection section, HuggingFaceConfig config, long se
    */
   public WeightSource open() {
     return new ModelWeights(section, config.decoder(), seed).open();
+  }
+
+  /**
+   * Where the section's delta is a folder of adapters.
+   *
+   * @throws ConfigException where they are not those that the run asks for
+   */
+  public void requireAdapter(AdapterSection asked) {
+    Path delta = section.delta();
+    if (delta != null && StoredAdapter.isIn(delta)) {
+      asked.requireSame("model.delta", delta, config.decoder());
+    }
+  }
+
+  /**
+   * To be called when the model is built.
+   *
+   * @param initialised tensors that started fresh
+   * @throws ConfigException where adapters to go on from do not stand at all the places they should
+   */
+  public void requireAdapter(List<String> initialised) {
+    Path delta = section.delta();
+    if (delta == null || !StoredAdapter.isIn(delta)) {
+      return;
+    }
+    for (String name : initialised) {
+      if (Adapters.isTensor(name)) {
+        throw new ConfigException(
+            "model.delta",
+            delta,
+            "has nothing for %s; make adapter.target_modules what it was".formatted(name));
+      }
+    }
   }
 
   /**

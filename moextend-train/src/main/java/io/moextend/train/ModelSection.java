@@ -9,7 +9,8 @@ import org.jspecify.annotations.Nullable;
  * Which model is trained.
  *
  * @param base folder of a Hugging Face checkpoint
- * @param delta folder of trained weights to lay over the base: an earlier stage's result
+ * @param delta folder of trained weights to lay over the base: an earlier stage's result, or
+ *     adapters to go on from
  * @param visionTower folder of the vision tower, where the base does not hold one
  * @param tokenizer tokenizer file or its folder, where not in the base
  * @param projector folder whose projector is taken, where the base does not hold one: a whole model

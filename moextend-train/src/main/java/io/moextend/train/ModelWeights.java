@@ -1,5 +1,6 @@
 package io.moextend.train;
 
+import io.moextend.adapter.StoredAdapter;
 import io.moextend.checkpoint.CheckpointException;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.DeltaCheckpoint;
@@ -32,8 +33,9 @@ record ModelWeights(ModelSection section, DecoderConfig wanted, long seed) {
 
   WeightSource open() {
     Path delta = section.delta();
+    Path adapter = delta != null && StoredAdapter.isIn(delta) ? delta : null;
     WeightSource all =
-        delta == null
+        delta == null || adapter != null
             ? CheckpointFolder.open(section.base())
             : CheckpointFolder.open(delta, section.base());
     try {
@@ -41,10 +43,24 @@ record ModelWeights(ModelSection section, DecoderConfig wanted, long seed) {
         all = new GrownVocabulary(all, wanted.vocab(), wanted.initializerRange(), seed);
       }
       all = withProjector(withTower(all));
+      if (adapter != null) {
+        all = withAdapter(all, adapter);
+      }
       requireWidth(all);
       return all;
     } catch (RuntimeException e) {
       all.close();
+      throw e;
+    }
+  }
+
+  @SuppressWarnings("MustBeClosedChecker") // in the result, which closes it
+  private WeightSource withAdapter(WeightSource base, Path folder) {
+    WeightSource adapter = StoredAdapter.open(folder, wanted).weights();
+    try {
+      return new Union(List.of(base, adapter));
+    } catch (RuntimeException e) {
+      adapter.close();
       throw e;
     }
   }

@@ -1,5 +1,6 @@
 package io.moextend.train;
 
+import io.moextend.adapter.Adapters;
 import io.moextend.array.Array;
 import io.moextend.array.DType;
 import io.moextend.autograd.Parameter;
@@ -34,7 +35,7 @@ public record WholeModel(
     Set<String> names = own.stream().map(Parameter::name).collect(Collectors.toSet());
     var tensors = new ArrayList<TensorStream>();
     for (String name : source.names()) {
-      if (!names.contains(name)) {
+      if (!names.contains(name) && !Adapters.isTensor(name)) { // those have a folder of their own
         tensors.add(TensorStream.of(source.tensor(name)));
       }
     }
