@@ -4,6 +4,9 @@ import com.fasterxml.jackson.databind.json.JsonMapper;
 import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.moextend.backend.Backend;
+import io.moextend.bench.AnsweringMixtral;
+import io.moextend.bench.AnsweringModel;
+import io.moextend.bench.AnsweringT5;
 import io.moextend.bench.GenerateBench;
 import io.moextend.bench.GenerateBench.Timing;
 import io.moextend.bench.GenerateSize;
@@ -26,20 +29,34 @@ import picocli.CommandLine.Spec;
     name = "generate",
     mixinStandardHelpOptions = true,
     description = {
-      "Times greedy generation with a key-value cache, one sequence at a time, by a random Mixtral.",
+      "Times greedy generation with a key-value cache, one sequence at a time, by a random Mixtral, or T5 v1.1.",
       "Prints one JSON line with the keys of scripts/bench/hf_generate_peer.py, which does the same work on transformers."
     },
-    footer = {"", "Example:  moextend bench generate --dtype bf16 --prompt 128 --tokens 128"})
+    footer = {
+      "",
+      "Example:  moextend bench generate --dtype bf16 --prompt 128 --tokens 128",
+      "          moextend bench generate --architecture t5 --dtype bf16 --prompt 512 --tokens 128"
+    })
 final class BenchGenerateCommand implements Callable<Integer> {
   private static final int WARM_UP = 2;
   private static final double GIGA = 1e9;
+  private static final String MIXTRAL = "mixtral";
+  private static final String T5 = "t5";
+
+  @Option(
+      names = "--architecture",
+      defaultValue = MIXTRAL,
+      paramLabel = "mixtral|t5",
+      description =
+          "What answers (default: ${DEFAULT-VALUE}); the prompt of a t5 is read by its encoder.")
+  private String architecture = MIXTRAL;
 
   @Option(
       names = "--size",
-      defaultValue = "1024,3584,4,8,8192",
       paramLabel = "H,I,L,E,V",
-      description = "hidden,intermediate,layers,experts,vocab (default: ${DEFAULT-VALUE}).")
-  private String size = "";
+      description =
+          "hidden,intermediate,layers,experts,vocab (default: 1024,3584,4,8,8192); of t5 d_model,d_ff,layers,heads,vocab (default: 1024,2816,8,16,32128).")
+  private @Nullable String size;
 
   @Option(
       names = "--prompt",
@@ -76,38 +93,58 @@ final class BenchGenerateCommand implements Callable<Integer> {
     if (runs < 1) {
       throw new ConfigException("--runs", runs, "must be at least 1");
     }
-    GenerateSize parsed = GenerateSize.parse(size);
+    GenerateBench.requirePositive(prompt, tokens);
     try (Backend backend = backendOptions.open()) {
       KernelProfile kernels = profile ? new KernelProfile(backend) : null;
-      run(kernels == null ? backend : kernels.backend(), kernels, parsed);
+      run(kernels == null ? backend : kernels.backend(), kernels);
     }
     return 0;
   }
 
-  private void run(Backend backend, @Nullable KernelProfile kernels, GenerateSize parsed) {
-    try (var bench = new GenerateBench(backend, parsed, backendOptions.dtype(), prompt, tokens)) {
-      var timings = new ArrayList<Timing>();
-      for (int i = 0; i < runs + WARM_UP; i++) {
-        Timing timing = bench.run(() -> {});
-        if (i >= WARM_UP) {
-          timings.add(timing);
+  private void run(Backend backend, @Nullable KernelProfile kernels) {
+    switch (architecture) {
+      case MIXTRAL -> {
+        GenerateSize parsed = size == null ? GenerateSize.USUAL : GenerateSize.parse(size);
+        int positions = Math.addExact(prompt, Math.addExact(tokens, 1));
+        try (var model = new AnsweringMixtral(backend, parsed, backendOptions.dtype(), positions)) {
+          run(backend, kernels, parsed.toString(), model);
         }
       }
-      if (kernels != null) {
-        Timing timing = bench.run(() -> kernels.restart(false));
-        Commands.out(spec).print(ProfileTable.of(kernels.lines(), timing.decodeSeconds()));
+      case T5 -> {
+        AnsweringT5.Size parsed =
+            size == null ? AnsweringT5.Size.USUAL : AnsweringT5.Size.parse(size);
+        try (var model = new AnsweringT5(backend, parsed, backendOptions.dtype())) {
+          run(backend, kernels, parsed.toString(), model);
+        }
       }
-      print(backend, parsed, bench, timings);
+      default -> throw new ConfigException("--architecture", architecture, "known are mixtral, t5");
     }
   }
 
-  private void print(
-      Backend backend, GenerateSize parsed, GenerateBench bench, List<Timing> timings) {
+  private void run(
+      Backend backend, @Nullable KernelProfile kernels, String parsed, AnsweringModel model) {
+    var bench = new GenerateBench(model, prompt, tokens);
+    var timings = new ArrayList<Timing>();
+    for (int i = 0; i < runs + WARM_UP; i++) {
+      Timing timing = bench.run(() -> {});
+      if (i >= WARM_UP) {
+        timings.add(timing);
+      }
+    }
+    if (kernels != null) {
+      Timing timing = bench.run(() -> kernels.restart(false));
+      Commands.out(spec).print(ProfileTable.of(kernels.lines(), timing.decodeSeconds()));
+    }
+    print(backend, parsed, bench, timings);
+  }
+
+  private void print(Backend backend, String parsed, GenerateBench bench, List<Timing> timings) {
     double prefill = Medians.of(timings.stream().map(Timing::prefillSeconds).toList());
     double decode = Medians.of(timings.stream().map(Timing::decodeSeconds).toList());
     ObjectNode line = new JsonMapper().createObjectNode();
     line.put("dtype", backendOptions.dtype().toString().toLowerCase(Locale.ROOT));
-    line.put("size", parsed.toString());
+    line.put("architecture", architecture);
+    line.put("size", parsed);
     line.put("prompt", prompt);
     line.put("tokens", tokens);
     line.put("backend", backend.name());

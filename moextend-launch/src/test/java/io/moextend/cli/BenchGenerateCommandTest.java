@@ -27,6 +27,20 @@ class BenchGenerateCommandTest {
   }
 
   @Test
+  void aT5ReadsThePromptOnceAndThenIsTimedLikewise() throws Exception {
+    String t5 = "--architecture t5 --size 32,48,2,4,100 --prompt 9 --tokens 5 --runs 2 --threads 2";
+    Ran ran = bench(t5 + " --dtype f32 --profile");
+    assertThat(ran.code()).as(ran.err()).isZero();
+    assertThat(ran.out()).contains("product 1 x [100, 32]").doesNotContain("product 9 x");
+    JsonNode line = new JsonMapper().readTree(ran.out().lines().toList().getLast());
+    assertThat(line.get("decode_tokens_per_s").doubleValue()).isPositive();
+    // 2 layers, keys and values of width 32 of 9 inputs and 1 + 5 tokens, 4 bytes
+    assertThat(line.get("cache_bytes").longValue()).isEqualTo(2 * 2 * 32 * 15 * 4);
+    assertThat(bench("--architecture gpt").err()).contains("--architecture=gpt: known are");
+    assertThat(bench("--architecture t5 --size 32,48").err()).contains("d_model,d_ff,layers");
+  }
+
+  @Test
   void aProfileNamesTheKernelsOfNewTokensAlone() {
     Ran ran = bench("--size 128,96,2,4,200 --prompt 9 --tokens 5 --runs 1 --threads 2 --profile");
     assertThat(ran.code()).as(ran.err()).isZero();

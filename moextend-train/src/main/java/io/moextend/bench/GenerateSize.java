@@ -5,6 +5,9 @@ import java.util.TreeSet;
 
 /** A Mixtral to be timed at generating, of the shape that {@link StepSize} has too. */
 public record GenerateSize(int hidden, int intermediate, int layers, int experts, int vocab) {
+  /** What {@code --size} is where nobody says. */
+  public static final GenerateSize USUAL = new GenerateSize(1024, 3584, 4, 8, 8192);
+
   public GenerateSize {
     BenchShape.requireHidden(hidden);
   }
@@ -14,8 +17,7 @@ public record GenerateSize(int hidden, int intermediate, int layers, int experts
    */
   public static GenerateSize parse(String text) {
     int[] n =
-        BenchShape.numbers(
-            text, 5, "hidden,intermediate,layers,experts,vocab, as in 1024,3584,4,8,8192");
+        BenchShape.numbers(text, 5, "hidden,intermediate,layers,experts,vocab, as in " + USUAL);
     return new GenerateSize(n[0], n[1], n[2], n[3], n[4]);
   }
 
