@@ -50,6 +50,7 @@ final class AttentionCases {
     }
     cases.add(attend(shapes.get(2), false, true));
     cases.add(attend(shapes.get(3), true, true));
+    cases.add(attend(shapes.get(6), true, true)); // a step of a T5's answer
     cases.add(attend(shapes.get(11), true, true));
     cases.add(attend(shapes.get(14), true, true));
     cases.add(attend(shapes.get(15), true, true));

@@ -35,6 +35,8 @@ final class RoutingCases {
       cases.add(rows(s[0], s[1], s[2], 33));
     }
     cases.add(rows(70, 4, 2, 1));
+    cases.add(topK(3, 300, 1)); // a vocabulary's logits
+    cases.add(topK(2, 1000, 3));
     cases.add(equals());
     cases.add(oneExpert());
     cases.add(steepLogits());

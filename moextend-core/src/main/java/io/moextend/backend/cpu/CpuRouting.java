@@ -93,6 +93,10 @@ interface CpuRouting extends RoutingKernels {
       throw new ShapeException("top %d of %d".formatted(k, experts));
     }
     CpuArray out = CpuDevice.allocate(to, DType.I32, scores.dim(0), k);
+    if (experts > ShortRows.WIDEST) {
+      cpu().forRows(scores.dim(0), experts, (lane, r) -> LongRow.topK(lane, a, r, out));
+      return out;
+    }
     ShortRows.each(
         cpu(),
         scores.dim(0),

@@ -41,7 +41,7 @@ final class OneQuery {
   /** True where this is the way to go. */
   static boolean fits(AttentionInputs in) {
     boolean plain = in.seen == null || (!in.seen.numbered() && !in.uniform);
-    return in.shape.queries() == 1 && in.bias == null && plain;
+    return in.shape.queries() == 1 && plain;
   }
 
   Attended run(Arena to) {
@@ -85,6 +85,11 @@ final class OneQuery {
       float[] scores = lane.floats(1, KEYS);
       dots.multiply(in.k.address(from), line(), keys, query(lane, batch, head), scores);
       VectorMath.scale(scores, (float) shape.scale(), keys);
+      if (in.bias != null) {
+        float[] bias = lane.floats(2, KEYS);
+        Floats.load(in.bias, (long) head * shape.keys() + first, keys, bias);
+        VectorMath.addTo(scores, 1, bias, keys);
+      }
       hide(key, scores, keys);
       float max = VectorMath.max(scores, keys);
       if (max > Float.NEGATIVE_INFINITY) {
