@@ -25,13 +25,26 @@ record LowRankSite(String module, Weight a, Weight b, @Nullable SiteRouter route
     implements Site.Additive, Weighted, AutoCloseable {
   @Override
   public Tensor delta(Tape tape, Tensor x, SitePass pass) {
-    Tensor product = Project.apply(tape, x, a);
-    Tensor inner = scale == 1 ? product : Scale.apply(tape, product, scale);
-    Tensor mixed =
-        router == null ? inner : ScaleBlocks.apply(tape, inner, router.shares(tape, x, pass));
-    Tensor delta = Project.transposed(tape, mixed, b);
+    Tensor delta = Project.transposed(tape, mixed(tape, x, pass), b);
     pass.watch().accept("adapter_output." + module, delta.data());
     return delta;
+  }
+
+  @Override
+  public Product product(Tape tape, Tensor x, SitePass pass) {
+    Tensor mixed = mixed(tape, x, pass);
+    if (pass.isWatched()) {
+      Tape aside = Tape.off(tape.backend(), tape.arena());
+      Tensor delta = Project.transposed(aside, mixed, b);
+      pass.watch().accept("adapter_output." + module, delta.data());
+    }
+    return new Product(mixed, b);
+  }
+
+  private Tensor mixed(Tape tape, Tensor x, SitePass pass) {
+    Tensor product = Project.apply(tape, x, a);
+    Tensor inner = scale == 1 ? product : Scale.apply(tape, product, scale);
+    return router == null ? inner : ScaleBlocks.apply(tape, inner, router.shares(tape, x, pass));
   }
 
   @Override

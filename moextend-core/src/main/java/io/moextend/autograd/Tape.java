@@ -4,6 +4,7 @@ import io.moextend.array.Arena;
 import io.moextend.array.Array;
 import io.moextend.array.ShapeException;
 import io.moextend.backend.Backend;
+import io.moextend.backend.Matrix;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -30,6 +31,7 @@ public final class Tape {
   private final boolean recording;
   private final List<Recorded.Node> nodes = new ArrayList<>();
   private final Ledger ledger;
+  private final Owed owed;
   private boolean touched;
 
   private Tape(Backend backend, Arena arena, GradientSink sink, boolean recording) {
@@ -38,6 +40,7 @@ public final class Tape {
     this.sink = sink;
     this.recording = recording;
     this.ledger = new Ledger(arena);
+    this.owed = new Owed(backend, arena, ledger);
   }
 
   /** A tape that delivers the gradient of every trainable parameter to {@code sink}. */
@@ -102,6 +105,7 @@ public final class Tape {
         List.of(x),
         List.of(),
         d -> {
+          owed.settle(); // with weights that may go with their unit
           sink.reached(unit);
           return List.of(d);
         });
@@ -225,18 +229,31 @@ public final class Tape {
     return ledger.isLastOf(saved);
   }
 
+  /**
+   * Owes a tensor dY W, of its type, in the midst of a backward, which then says null for it: all
+   * that is owed to one tensor is made as one sum when its gradient is wanted.
+   */
+  public void owe(Tensor x, Array dY, Matrix w) {
+    if (x instanceof Recorded recorded) {
+      owed.add(recorded, dY, w);
+    } else {
+      deliver(x, backend.productTransposed(arena, dY, w));
+    }
+  }
+
   private Map<Recorded.Node, @Nullable Array[]> play(List<Tensor> outs, @Nullable Array[] dOuts) {
-    Map<Recorded.Node, @Nullable Array[]> pending = new IdentityHashMap<>();
+    Map<Recorded.Node, @Nullable Array[]> pending = owed.pending();
     for (int i = 0; i < dOuts.length; i++) {
-      deliver(outs.get(i), dOuts[i], pending);
+      deliver(outs.get(i), dOuts[i]);
     }
     for (Recorded.Node node : nodes.reversed()) {
+      owed.settle(node);
       @Nullable Array[] d = pending.remove(node);
       if (d != null) { // else none of its outputs was used
         long mark = arena.mark();
         List<? extends @Nullable Array> gradients = node.backward().apply(d);
         for (int i = 0; i < gradients.size(); i++) {
-          deliver(node.inputs().get(i), gradients.get(i), pending);
+          deliver(node.inputs().get(i), gradients.get(i));
         }
         ledger.adopt(arena.since(mark));
         for (Array used : d) {
@@ -248,11 +265,11 @@ public final class Tape {
       node.saved().forEach(ledger::release);
     }
     nodes.clear();
+    owed.settle();
     return pending;
   }
 
-  private void deliver(
-      Tensor to, @Nullable Array gradient, Map<Recorded.Node, @Nullable Array[]> pending) {
+  private void deliver(Tensor to, @Nullable Array gradient) {
     if (gradient == null) {
       return;
     }
@@ -263,17 +280,7 @@ public final class Tape {
           sink.accept(p, gradient);
         }
       }
-      case Recorded r -> {
-        @Nullable Array[] d =
-            pending.computeIfAbsent(r.node, n -> new @Nullable Array[n.outputs()]);
-        Array before = d[r.index];
-        Array sum = before == null ? gradient : backend.add(arena, before, gradient);
-        ledger.hold(sum);
-        d[r.index] = sum;
-        if (before != null) {
-          ledger.release(before);
-        }
-      }
+      case Recorded r -> owed.add(r, gradient);
     }
   }
 

@@ -7,6 +7,8 @@ import io.moextend.array.DType;
 import io.moextend.array.Memory;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -84,6 +86,45 @@ public interface Backend
    */
   default Array frozenCast(Arena arena, Array from, DType dtype, String identity) {
     return cast(arena, from, dtype);
+  }
+
+  /**
+   * x Wᵀ (+ bias) + what is added to some of its columns, rounded once or oftener.
+   *
+   * @param x [R, in], of the matrix' type; @return [R, out], as x
+   */
+  default Array productWith(
+      Arena to, Array x, Matrix w, @Nullable Array bias, List<Addend> addends) {
+    Array y = product(to, x, w, bias, x.dtype());
+    for (Addend addend : addends) {
+      Array delta = productTransposed(to, addend.h(), addend.b());
+      addColumnsInto(y, addend.from(), delta);
+      to.free(delta);
+    }
+    return y;
+  }
+
+  /**
+   * first + Σ dY W, rounded once or oftener.
+   *
+   * @param first [R, in], of the matrices' type, or null
+   * @param shares one or more, of one R and one in
+   * @return [R, in], of the matrices' type
+   */
+  default Array sumTransposed(Arena to, @Nullable Array first, List<Share> shares) {
+    Array sum = first;
+    for (Share share : shares) {
+      Array product = productTransposed(to, share.dY(), share.w());
+      Array before = sum;
+      sum = before == null ? product : add(to, before, product);
+      if (before != null) {
+        to.free(product);
+        if (before != first) {
+          to.free(before);
+        }
+      }
+    }
+    return Objects.requireNonNull(sum, "no shares");
   }
 
   /**

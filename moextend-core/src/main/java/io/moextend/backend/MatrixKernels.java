@@ -37,6 +37,22 @@ public interface MatrixKernels {
   Array productTransposed(Arena to, Array dY, Matrix w);
 
   /**
+   * dY W, to be added to others.
+   *
+   * @param dY [R, out]
+   */
+  record Share(Array dY, Matrix w) {}
+
+  /**
+   * h B, to be added to columns of a product.
+   *
+   * @param from the first of the columns
+   * @param h [R, rank], of the matrix' type
+   * @param b rank rows, as wide as the columns are many
+   */
+  record Addend(long from, Array h, Matrix b) {}
+
+  /**
    * dYᵀ X over some columns of dY.
    *
    * @param dY [R, out]

@@ -18,7 +18,10 @@ final class RoutedSites {
   SitePass enter(Watch watch, @Nullable Long noise) {
     var named = new LinkedHashSet<String>(); // a layer that runs again names the same
     modules = named;
-    return new SitePass(watch::see, (module, tensor) -> named.add(module), noise);
+    return new SitePass(
+        watch == Watch.NONE ? SitePass.NOBODY : watch::see,
+        (module, tensor) -> named.add(module),
+        noise);
   }
 
   /**

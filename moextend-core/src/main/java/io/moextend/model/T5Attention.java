@@ -7,9 +7,7 @@ import io.moextend.autograd.Tensor;
 import io.moextend.nn.Lookup;
 import io.moextend.nn.SitePass;
 import io.moextend.nn.Slot;
-import io.moextend.op.Columns;
 import io.moextend.op.Dropout;
-import io.moextend.op.Project;
 import io.moextend.op.Weight;
 import io.moextend.op.Weighted;
 import java.util.List;
@@ -18,8 +16,7 @@ import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Attention of a T5, of a stack with itself or with the encoder's output. Scores are not scaled; q,
- * k and v of one input are one product.
+ * Attention of a T5, of a stack with itself or with the encoder's output. Scores are not scaled.
  *
  * @param first q, k and v stacked [3·inner, hidden], or q alone [inner, hidden]
  * @param memory k and v stacked [2·inner, hidden], of what the encoder gives; null where {@code
@@ -61,26 +58,22 @@ record T5Attention(
    */
   Tensor forward(Tape tape, Tensor x, @Nullable Tensor other, Asked asked) {
     SitePass pass = asked.sites;
-    Tensor query;
+    List<Weight> own = first.each();
     Pair pair;
     if (memory == null) {
-      long inner = inner();
-      List<Tensor> parts = Columns.split(tape, Project.apply(tape, x, first), inner, inner, inner);
-      query = parts.get(0);
-      pair = adapted(tape, x, parts.get(1), parts.get(2), pass);
+      pair = pair(tape, x, own.subList(1, 3), pass);
     } else {
       Pair known = asked.known;
       pair = known == null ? remembered(tape, Objects.requireNonNull(other), pass) : known;
-      query = Project.apply(tape, x, first);
     }
-    Tensor q = slots.q.added(tape, x, query, pass);
+    Tensor q = slots.q.projected(tape, x, own.getFirst(), pass);
     Tensor v = pair.values;
     Dropout drop = asked.drop;
     if (drop != null) {
       v = drop.at(place + ".weights").values(tape, v, heads);
     }
     Tensor y = asked.lookup.attend(tape, q, pair.keys, v);
-    return slots.o.added(tape, y, Project.apply(tape, y, out), pass);
+    return slots.o.projected(tape, y, out, pass);
   }
 
   /**
@@ -90,18 +83,13 @@ record T5Attention(
    */
   Pair remembered(Tape tape, Tensor other, SitePass pass) {
     Weight both = Objects.requireNonNull(memory, "attention of a stack with itself");
-    List<Tensor> parts = Columns.split(tape, Project.apply(tape, other, both), inner(), inner());
-    return adapted(tape, other, parts.get(0), parts.get(1), pass);
+    return pair(tape, other, both.each(), pass);
   }
 
-  private Pair adapted(Tape tape, Tensor read, Tensor k, Tensor v, SitePass pass) {
+  private Pair pair(Tape tape, Tensor read, List<Weight> weights, SitePass pass) {
     return new Pair(
-        slots.k.rescaled(tape, slots.k.added(tape, read, k, pass), pass),
-        slots.v.rescaled(tape, slots.v.added(tape, read, v, pass), pass));
-  }
-
-  private long inner() {
-    return out.parts().getFirst().shape()[1];
+        slots.k.rescaled(tape, slots.k.projected(tape, read, weights.get(0), pass), pass),
+        slots.v.rescaled(tape, slots.v.projected(tape, read, weights.get(1), pass), pass));
   }
 
   @Override

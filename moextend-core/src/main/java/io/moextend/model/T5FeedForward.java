@@ -45,25 +45,24 @@ record T5FeedForward(
     if (drop != null) {
       h = drop.at(place + ".hidden").features(tape, h, length);
     }
-    return outer.added(tape, h, Project.apply(tape, h, out), pass);
+    return outer.projected(tape, h, out, pass);
   }
 
   private Tensor hidden(Tape tape, Tensor x, SitePass pass) {
-    Tensor product = Project.apply(tape, x, inner);
     if (!gated) {
-      return activated(tape, x, product, pass);
+      return activated(tape, hidden.projected(tape, x, inner, pass), pass);
     }
     if (!hidden.isRescaling()) { // wi_0's are the first of the product's columns
-      return Activate.gated(tape, activation, hidden.added(tape, x, product, pass));
+      return Activate.gated(tape, activation, hidden.projected(tape, x, inner, pass));
     }
+    Tensor product = Project.apply(tape, x, inner);
     long width = out.parts().getFirst().shape()[1];
     List<Tensor> halves = Columns.split(tape, product, width, width);
-    return Multiply.apply(tape, activated(tape, x, halves.get(0), pass), halves.get(1));
+    return Multiply.apply(tape, activated(tape, halves.get(0), pass), halves.get(1));
   }
 
-  private Tensor activated(Tape tape, Tensor x, Tensor product, SitePass pass) {
-    Tensor adapted = hidden.added(tape, x, product, pass);
-    return hidden.rescaled(tape, Activate.apply(tape, activation, adapted), pass);
+  private Tensor activated(Tape tape, Tensor product, SitePass pass) {
+    return hidden.rescaled(tape, Activate.apply(tape, activation, product), pass);
   }
 
   @Override

@@ -129,7 +129,7 @@ record T5Stack(
   /** What routers decide leaves the layer among its outputs, since it may run twice. */
   private static SitePass gathering(T5.Pass pass, List<String> modules, List<Tensor> routed) {
     return new SitePass(
-        pass.checkpointing() ? (name, array) -> {} : pass.sites().watch(),
+        pass.checkpointing() ? SitePass.NOBODY : pass.sites().watch(),
         (module, probabilities) -> {
           modules.add(module);
           routed.add(probabilities);

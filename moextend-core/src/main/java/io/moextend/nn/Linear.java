@@ -40,9 +40,19 @@ public record Linear(Weight weight, List<Part> parts) implements Module, Weighte
    * @param x [R, in]; @return [R, out]
    */
   public Tensor forward(Tape tape, Tensor x, SitePass pass) {
-    Tensor y = Project.apply(tape, x, weight);
-    var addends = new ArrayList<Addend>();
+    var products = new ArrayList<Project.Addend>();
+    var left = new ArrayList<Part>();
     for (Part part : parts) {
+      Site.Product product = part.site.product(tape, x, pass);
+      if (product == null) {
+        left.add(part);
+      } else {
+        products.add(new Project.Addend(part.from, product.h(), product.b()));
+      }
+    }
+    Tensor y = Project.with(tape, x, weight, products);
+    var addends = new ArrayList<Addend>();
+    for (Part part : left) {
       addends.add(new Addend(part.from, part.site.delta(tape, x, pass)));
     }
     return AddColumns.into(tape, y, addends);

@@ -15,7 +15,13 @@ import org.jspecify.annotations.Nullable;
  */
 public record SitePass(
     BiConsumer<String, Array> watch, BiConsumer<String, Tensor> routed, @Nullable Long noise) {
+  /** Sees nothing: what is made to be shown alone need not be made. */
+  public static final BiConsumer<String, Array> NOBODY = (name, array) -> {};
+
   /** Nobody looks, nothing is drawn. */
-  public static final SitePass QUIET =
-      new SitePass((name, array) -> {}, (module, tensor) -> {}, null);
+  public static final SitePass QUIET = new SitePass(NOBODY, (module, tensor) -> {}, null);
+
+  public boolean isWatched() {
+    return watch != NOBODY;
+  }
 }

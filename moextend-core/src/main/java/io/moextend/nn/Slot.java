@@ -6,6 +6,8 @@ import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.op.AddColumns;
 import io.moextend.op.AddColumns.Addend;
+import io.moextend.op.Project;
+import io.moextend.op.Weight;
 import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
@@ -47,6 +49,17 @@ public record Slot(@Nullable Site site) implements Module {
     return site instanceof Site.Additive additive
         ? AddColumns.into(tape, product, List.of(new Addend(0, additive.delta(tape, x, pass))))
         : product;
+  }
+
+  /**
+   * As {@link #added}, with the layer's product.
+   *
+   * @param weight the layer's; what the adapter adds begins with its first columns
+   */
+  public Tensor projected(Tape tape, Tensor x, Weight weight, SitePass pass) {
+    return site instanceof Site.Additive additive
+        ? new Linear(weight, List.of(new Linear.Part(0, additive))).forward(tape, x, pass)
+        : Project.apply(tape, x, weight);
   }
 
   /** True where what the layer gives is multiplied. */

@@ -47,14 +47,8 @@ public final class AddColumns {
       Tensor delta = addend.delta;
       long from = addend.from;
       gradients.add(
-          delta.requiresGrad() ? columns(tape, d, from, from + delta.data().dim(1)) : null);
+          delta.requiresGrad() ? Columns.array(tape, d, from, from + delta.data().dim(1)) : null);
     }
     return gradients;
-  }
-
-  private static Array columns(Tape tape, Array d, long from, long until) {
-    return from == 0 && until == d.dim(1)
-        ? d
-        : tape.backend().columns(tape.arena(), d, from, until);
   }
 }

@@ -66,6 +66,13 @@ public final class Columns {
     return zeros;
   }
 
+  /** Columns from (inclusive) to until: x itself where these are all. */
+  static Array array(Tape tape, Array x, long from, long until) {
+    return from == 0 && until == x.dim(1)
+        ? x
+        : tape.backend().columns(tape.arena(), x, from, until);
+  }
+
   private static Array zeros(Tape tape, Array like, long width) {
     Array zeros = tape.arena().allocate(like.dtype(), like.dim(0), width);
     tape.backend().fillInto(zeros, 0);

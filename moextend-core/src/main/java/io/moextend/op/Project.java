@@ -6,6 +6,7 @@ import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Tape;
 import io.moextend.autograd.Tensor;
 import io.moextend.backend.Backend;
+import io.moextend.backend.MatrixKernels;
 import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -19,6 +20,52 @@ public final class Project {
 
   public static Tensor apply(Tape tape, Tensor x, Weight w) {
     return apply(tape, x, w, x.data().dtype());
+  }
+
+  /**
+   * What an adapter adds to columns of a product: h B.
+   *
+   * @param from the first of the columns
+   * @param h [R, rank]
+   * @param b [rank, columns], without biases
+   */
+  public record Addend(long from, Tensor h, Weight b) {}
+
+  /**
+   * x Wᵀ + b and, in the same kernel, what is added to some of its columns.
+   *
+   * @return [R, out] of x's type
+   */
+  public static Tensor with(Tape tape, Tensor x, Weight w, List<Addend> addends) {
+    if (addends.isEmpty()) {
+      return apply(tape, x, w);
+    }
+    var added = new ArrayList<MatrixKernels.Addend>();
+    var inputs = new ArrayList<Tensor>(List.of(x));
+    inputs.addAll(w.parts());
+    inputs.addAll(w.biases());
+    var saved = new ArrayList<Array>(w.trains() ? List.of(x.data()) : List.of());
+    for (Addend a : addends) {
+      added.add(new MatrixKernels.Addend(a.from, a.h.data(), a.b.matrix()));
+      inputs.add(a.h);
+      inputs.addAll(a.b.parts());
+      if (a.b.trains()) {
+        saved.add(a.h.data());
+      }
+    }
+    Array y = tape.backend().productWith(tape.arena(), x.data(), w.matrix(), w.bias(), added);
+    return tape.record("projectWith", y, inputs, saved, dY -> backward(tape, x, w, addends, dY));
+  }
+
+  private static List<@Nullable Array> backward(
+      Tape tape, Tensor x, Weight w, List<Addend> addends, Array dY) {
+    var gradients = new ArrayList<@Nullable Array>();
+    for (Addend a : addends) {
+      Array d = Columns.array(tape, dY, a.from, a.from + a.b.matrix().in());
+      gradients.addAll(transposedBackward(tape, a.h, a.b, d));
+    }
+    gradients.addAll(0, backward(tape, x, w, dY));
+    return gradients;
   }
 
   /**
@@ -49,9 +96,20 @@ public final class Project {
     }
     gradients.addAll(biasGradients(tape, w, dY));
     // last, so that it is not alive beside a weight's gradient
-    gradients.addFirst(
-        x.requiresGrad() ? backend.productTransposed(tape.arena(), dY, w.matrix()) : null);
+    gradients.addFirst(outer(tape, x, w, dY));
     return gradients;
+  }
+
+  /** dX, or null where none is wanted or it is owed. */
+  private static @Nullable Array outer(Tape tape, Tensor x, Weight w, Array dY) {
+    if (!x.requiresGrad()) {
+      return null;
+    }
+    if (dY.dtype() != x.data().dtype()) {
+      return tape.backend().productTransposed(tape.arena(), dY, w.matrix());
+    }
+    tape.owe(x, dY, w.matrix());
+    return null;
   }
 
   /**

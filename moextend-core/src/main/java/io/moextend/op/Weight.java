@@ -6,6 +6,7 @@ import io.moextend.array.Array;
 import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.backend.Matrix;
+import java.util.ArrayList;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
@@ -20,6 +21,7 @@ public final class Weight implements AutoCloseable {
   private final List<Parameter> biases;
   private final boolean byLastAxis;
   private final Arena arena;
+  private final List<Weight> each = new ArrayList<>();
   private @Nullable Matrix matrix;
   private @Nullable Array bias;
   private boolean frozen;
@@ -66,6 +68,20 @@ public final class Weight implements AutoCloseable {
 
   public List<Parameter> biases() {
     return biases;
+  }
+
+  /** Each part by itself, for products that need not be put apart again. Closed with this. */
+  public List<Weight> each() {
+    if (parts.size() == 1) {
+      return List.of(this);
+    }
+    if (each.isEmpty()) {
+      for (int i = 0; i < parts.size(); i++) {
+        List<Parameter> own = biases.isEmpty() ? List.of() : List.of(biases.get(i));
+        each.add(new Weight(backend, List.of(parts.get(i)), own, byLastAxis));
+      }
+    }
+    return List.copyOf(each);
   }
 
   public boolean trains() {
@@ -142,6 +158,7 @@ public final class Weight implements AutoCloseable {
 
   /** Gives back the packed form; it is made again when used next. */
   public void evict() {
+    each.forEach(Weight::evict);
     if (matrix != null) {
       matrix.close();
       matrix = null;
@@ -151,6 +168,7 @@ public final class Weight implements AutoCloseable {
   @Override
   public void close() {
     evict();
+    each.forEach(Weight::close);
     arena.close();
   }
 }

@@ -218,7 +218,7 @@ final class AttentionCases {
         t -> bothWays(t, shape(0, 5, 5, 2, 1, 8, true, 0), null, null, true));
   }
 
-  private static void bothWays(
+  static void bothWays(
       Trial t, Attention shape, @Nullable Sight sight, @Nullable Array bias, boolean logs) {
     long rows = (long) shape.batch() * shape.queries();
     long width = (long) shape.queryHeads() * shape.headSize();

@@ -40,7 +40,8 @@ final class KernelCases {
                 LossCases.cases(),
                 UpdateCases.cases(),
                 AdafactorCases.cases(),
-                AdapterCases.cases())
+                AdapterCases.cases(),
+                SumCases.cases())
             .flatMap(s -> s)
             .toList();
     return IntStream.range(0, cases.size())

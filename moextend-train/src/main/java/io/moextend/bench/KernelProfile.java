@@ -5,6 +5,7 @@ import io.moextend.array.Array;
 import io.moextend.backend.Backend;
 import io.moextend.backend.Dispatch;
 import io.moextend.backend.Matrix;
+import io.moextend.backend.MatrixKernels;
 import java.lang.reflect.InvocationHandler;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -154,6 +155,8 @@ public final class KernelProfile implements InvocationHandler {
       case "product", "productTransposed" -> product(kernel, rows(a[1]), (Matrix) a[2]);
       case "groupedProduct", "groupedProductTransposed" ->
           product(kernel, routed((Dispatch) a[2]), (Matrix) ((List<?>) a[3]).getFirst());
+      case "productWith" -> productWith(kernel, rows(a[1]), (Matrix) a[2], (List<?>) a[4]);
+      case "sumTransposed" -> sumTransposed(kernel, (List<?>) a[2]);
       case "weightGradient" -> gradient(kernel, rows(a[1]), a);
       case "groupedWeightGradient" -> {
         int[] offsets = target.toInts(((Dispatch) a[5]).offsets());
@@ -176,6 +179,31 @@ public final class KernelProfile implements InvocationHandler {
   private static Work product(String kernel, long rows, Matrix w) {
     return new Work(
         "%s %d x [%d, %d]".formatted(kernel, rows, w.out(), w.in()), 2.0 * rows * w.out() * w.in());
+  }
+
+  private static Work productWith(String kernel, long rows, Matrix w, List<?> addends) {
+    double flops = product(kernel, rows, w).flops;
+    var ranks = new StringBuilder();
+    for (Object addend : addends) {
+      Matrix b = ((MatrixKernels.Addend) addend).b();
+      flops += product(kernel, rows, b).flops;
+      ranks.append(" + ").append(b.out());
+    }
+    return new Work(product(kernel, rows, w).name + ranks, flops);
+  }
+
+  private static Work sumTransposed(String kernel, List<?> shares) {
+    long rows = 0;
+    long in = 0;
+    long out = 0;
+    for (Object share : shares) {
+      Matrix w = ((MatrixKernels.Share) share).w();
+      rows = ((MatrixKernels.Share) share).dY().dim(0);
+      in = w.in();
+      out += w.out();
+    }
+    String name = "%s %d x [%d, %d]".formatted(kernel, rows, out, in);
+    return new Work(name, 2.0 * rows * out * in);
   }
 
   private static Work gradient(String kernel, long rows, Object[] a) {

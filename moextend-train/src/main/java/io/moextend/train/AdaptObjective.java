@@ -103,7 +103,7 @@ public final class AdaptObjective implements Objective<PromptedBatch> {
     var said = new ArrayList<Said>();
     var sites =
         new SitePass(
-            (name, array) -> {},
+            SitePass.NOBODY,
             (module, logits) -> said.add(said(module, logits, batch)),
             trial.noise());
     T5.Output output =

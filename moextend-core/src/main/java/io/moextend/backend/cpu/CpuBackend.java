@@ -8,8 +8,11 @@ import io.moextend.array.Memory;
 import io.moextend.array.ShapeException;
 import io.moextend.backend.Backend;
 import io.moextend.backend.HostShare;
+import io.moextend.backend.Matrix;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +32,9 @@ final class CpuBackend
         CpuCopies {
   /** Bytes below which a tensor is not worth a file of its own. */
   private static final long SHARED_FROM = 64 << 10;
+
+  /** Fewer rows go through products of their own, which are made for one row and a few. */
+  private static final int SUMMED_FROM = 2;
 
   private final CpuDevice cpu;
 
@@ -125,6 +131,50 @@ final class CpuBackend
               arena.free(cast);
             });
     return arena.adopt(cpu.memory().lend(block, dtype, from.shape()));
+  }
+
+  @Override
+  public Array productWith(
+      Arena to, Array x, Matrix w, @Nullable Array bias, List<Addend> addends) {
+    PlainMatrix matrix = CpuProducts.plain(w);
+    if (x.dim(0) < SUMMED_FROM) {
+      return Backend.super.productWith(to, x, w, bias, addends);
+    }
+    CpuArray source = CpuArray.of(x, matrix.type());
+    source.require("x", -1, matrix.in());
+    addends.forEach(a -> ProductSum.require(a, x.dim(0), matrix.out(), matrix.type()));
+    CpuArray added = bias == null ? null : CpuArray.of(bias, matrix.type());
+    if (added != null) {
+      added.require("bias", matrix.out());
+    }
+    CpuArray out = CpuDevice.allocate(to, matrix.type(), x.dim(0), matrix.out());
+    new ProductSum(cpu, out).forward(source, matrix, added, addends);
+    return out;
+  }
+
+  @Override
+  public Array sumTransposed(Arena to, @Nullable Array first, List<Share> shares) {
+    PlainMatrix any = CpuProducts.plain(shares.getFirst().w());
+    long rows = shares.getFirst().dY().dim(0);
+    CpuArray start = first == null ? null : CpuArray.of(first, any.type());
+    if (start != null) {
+      start.require("first", rows, any.in());
+    }
+    var terms = new ArrayList<ProductSum.Term>();
+    for (Share share : shares) {
+      PlainMatrix matrix = CpuProducts.plain(share.w());
+      share.dY().require("dY", rows, matrix.out());
+      if (matrix.in() != any.in() || matrix.type() != any.type()) {
+        throw new ShapeException("a sum of products of " + any.in() + " and " + matrix.in());
+      }
+      terms.add(new ProductSum.Term(rounded(to, share.dY(), matrix.type()), matrix));
+    }
+    CpuArray out = CpuDevice.allocate(to, any.type(), rows, any.in());
+    new ProductSum(cpu, out).transposed(start, terms);
+    for (int i = 0; i < terms.size(); i++) {
+      CpuProducts.release(to, terms.get(i).source(), shares.get(i).dY());
+    }
+    return out;
   }
 
   @Override

@@ -117,7 +117,7 @@ interface CpuProducts extends MatrixKernels {
   }
 
   /** {@code dY} in the type of the other factor: itself, or a copy to be given to release. */
-  private CpuArray rounded(Arena to, Array dY, DType type) {
+  default CpuArray rounded(Arena to, Array dY, DType type) {
     CpuArray source = CpuArray.of(dY);
     if (source.dtype() == type) {
       return source;
@@ -127,13 +127,14 @@ interface CpuProducts extends MatrixKernels {
     return copy;
   }
 
-  private static void release(Arena to, CpuArray used, Array given) {
+  static void release(Arena to, CpuArray used, Array given) {
     if (used != given) {
       to.free(used);
     }
   }
 
-  private static PlainMatrix plain(Matrix w) {
+  /** This backend's view of a matrix. */
+  static PlainMatrix plain(Matrix w) {
     if (w instanceof PlainMatrix matrix) {
       return matrix;
     }

@@ -12,7 +12,6 @@ import org.jspecify.annotations.Nullable;
  */
 final class RowProducts {
   private static final int SUMS = 1;
-  private static final int SUM_ROW = 1;
 
   /**
    * Rows of f32 weights that x W takes at once. They lie far apart, often by a power of two, so
@@ -85,23 +84,7 @@ final class RowProducts {
     for (int f = 0; f < factors.size(); f++) {
       multiply(lane, task, factors.get(f), f > 0, DType.F32, sums, columns);
     }
-    round(lane, sums, task.rows(), columns, result);
-  }
-
-  private void round(Lane lane, long sums, int rows, int columns, long result) {
-    int bytes = out.dtype().bytes();
-    if (out.dtype() == DType.BF16 && columns % Vectors.LANES == 0) {
-      for (int r = 0; r < rows; r++) {
-        PointwiseLoops.narrowTo(
-            sums + 4L * r * columns, result + (long) r * width * bytes, columns);
-      }
-      return;
-    }
-    float[] row = lane.floats(SUM_ROW, columns);
-    for (int r = 0; r < rows; r++) {
-      Floats.load(DType.F32, sums + 4L * r * columns, columns, row);
-      Floats.store(row, columns, out.dtype(), result + (long) r * width * bytes);
-    }
+    ProductSum.round(lane, sums, task.rows(), columns, out.dtype(), result, width);
   }
 
   private void multiply(

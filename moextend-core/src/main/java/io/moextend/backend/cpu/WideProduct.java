@@ -27,6 +27,9 @@ final class WideProduct {
     boolean round = s.result() == DType.BF16;
     long wideResult = round ? lane.scratch(RESULT, 4L * s.rows() * s.columns()) : result;
     long stride = round ? s.columns() : s.resultStride();
+    if (round && s.accumulate()) {
+      copy(lane, s, DType.BF16, result, s.resultStride(), DType.F32, wideResult, stride);
+    }
     gemm.run(
         new Gemm.Shape(
             s.rows(),
@@ -44,11 +47,24 @@ final class WideProduct {
         wideBias,
         wideResult);
     if (round) {
-      float[] row = lane.floats(ROW, s.columns());
-      for (int i = 0; i < s.rows(); i++) {
-        Floats.load(DType.F32, wideResult + 4L * i * s.columns(), s.columns(), row);
-        Floats.store(row, s.columns(), DType.BF16, result + 2L * i * s.resultStride());
-      }
+      copy(lane, s, DType.F32, wideResult, stride, DType.BF16, result, s.resultStride());
+    }
+  }
+
+  /** Rows of a result's shape from one place and type to another. */
+  private static void copy(
+      Lane lane,
+      Gemm.Shape s,
+      DType type,
+      long from,
+      long stride,
+      DType toType,
+      long to,
+      long toStride) {
+    float[] row = lane.floats(ROW, s.columns());
+    for (int i = 0; i < s.rows(); i++) {
+      Floats.load(type, from + type.bytes() * i * stride, s.columns(), row);
+      Floats.store(row, s.columns(), toType, to + toType.bytes() * i * toStride);
     }
   }
 
