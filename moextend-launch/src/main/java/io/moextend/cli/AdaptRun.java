@@ -84,6 +84,14 @@ final class AdaptRun {
       return adapters == null ? null : adapters.adapters().config();
     }
 
+    /** Null where the model itself trains. */
+    @Nullable TrainedAdapters written(Backend backend, Path base, List<Parameter> trained) {
+      AdapterConfig config = config();
+      return config == null
+          ? null
+          : new TrainedAdapters(backend, config, base, open.source(), trained);
+    }
+
     @Override
     public void close() {
       open.close();
@@ -155,23 +163,23 @@ final class AdaptRun {
               AdaptModel.loss(config.training()),
               adapted.config(),
               AdaptModel.settings(config.training(), peers.world()));
+      TrainedAdapters adapters = adapted.written(backend, config.model().base(), trained);
       Trainer.Ending ending =
           new RunCourse(config, rank, group, out, display)
               .run(
                   RunCourse.Subject.of(
-                      Stage.ADAPT.word(), adapted.open().source(), base, trained, trained),
+                      Stage.ADAPT.word(),
+                      adapted.open().source(),
+                      base,
+                      trained,
+                      trained,
+                      adapters),
                   new RunCourse.Work<>(objective, new DrawnBatches(batches), data.evaluation()),
                   optimizer,
                   steps,
                   frozen ->
                       new FinishedAdapt(config, group, out)
-                          .write(
-                              backend,
-                              published,
-                              adapted.open(),
-                              adapted.config(),
-                              trained,
-                              frozen));
+                          .write(backend, published, adapted.open(), adapters, trained, frozen));
       batches.remark().ifPresent(out::println);
       return ending;
     }

@@ -177,11 +177,12 @@ final class AdaptTraceOptions {
         throw new ConfigException(
             "--stage=adapt: " + model.folder() + " has no adapter; name one with --adapter");
       }
-      return OpenModel.of(model.weights(), config, backend, dtype, trained, 0);
+      return OpenModel.of(
+          AdaptedDecoder.bare(model.weights(), null), config, backend, dtype, trained, 0);
     }
     WeightSource base;
     try {
-      base = model.weights();
+      base = AdaptedDecoder.bare(model.weights(), adapter);
     } catch (RuntimeException e) {
       stored.weights().close();
       throw e;

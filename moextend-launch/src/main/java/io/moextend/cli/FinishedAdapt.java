@@ -1,6 +1,5 @@
 package io.moextend.cli;
 
-import io.moextend.adapter.AdapterConfig;
 import io.moextend.autograd.Parameter;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointFolder;
@@ -34,7 +33,7 @@ record FinishedAdapt(AdaptConfig config, RankGroup group, PrintStream out) {
       Backend backend,
       HuggingFaceConfig published,
       OpenT5 model,
-      @Nullable AdapterConfig adapters,
+      @Nullable TrainedAdapters adapters,
       List<Parameter> trained,
       FrozenTensors frozen) {
     Path output = config.checkpoints().outputDir();
@@ -47,8 +46,7 @@ record FinishedAdapt(AdaptConfig config, RankGroup group, PrintStream out) {
       }
     } else {
       frozen.requireUnmoved(model.source());
-      new TrainedAdapters(backend, adapters, config.model().base(), model.source())
-          .write(trained, folder);
+      adapters.write(folder);
     }
     var settings = new LinkedHashMap<String, String>();
     settings.put("stage", Stage.ADAPT.word());

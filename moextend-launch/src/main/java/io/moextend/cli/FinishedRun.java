@@ -1,6 +1,5 @@
 package io.moextend.cli;
 
-import io.moextend.adapter.AdapterConfig;
 import io.moextend.adapter.Adapters;
 import io.moextend.autograd.Parameter;
 import io.moextend.autograd.Parameter.Role;
@@ -52,14 +51,11 @@ record FinishedRun(Stage stage, TrainConfig config, RankGroup group, PrintStream
       OpenModel model,
       List<Parameter> all,
       FrozenTensors frozen) {
-    AdapterConfig adapters = config.adapter().config();
+    TrainedAdapters adapters = TrainedAdapters.of(stage, config, backend, model);
     if (adapters != null) {
-      // what else trained is in OUT/model, which the adapters then belong to
-      boolean alone = stage == Stage.ADAPT;
-      Path folder = alone ? model(output()) : output().resolve("adapter");
-      Path base = alone ? config.model().base() : model(output());
-      new TrainedAdapters(backend, adapters, base, model.source())
-          .write(model.decoder().parameters(), folder);
+      Path folder =
+          stage == Stage.ADAPT ? model(output()) : output().resolve(TrainedAdapters.FOLDER);
+      adapters.write(folder);
       out.printf("adapters: %s%n", folder);
     }
     if (stage == Stage.ADAPT) {

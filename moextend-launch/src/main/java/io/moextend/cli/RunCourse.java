@@ -7,6 +7,7 @@ import io.moextend.checkpoint.FrozenProof;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.comm.device.Conversation;
 import io.moextend.train.BatchSource;
+import io.moextend.train.CheckpointPart;
 import io.moextend.train.CheckpointStore;
 import io.moextend.train.ConfigFile;
 import io.moextend.train.ConversationPeers;
@@ -22,12 +23,14 @@ import io.moextend.train.TrainPlan;
 import io.moextend.train.TrainedWeights;
 import io.moextend.train.Trainer;
 import java.io.PrintStream;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.SequencedMap;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A run from its first step, or the checkpoint it goes on from, to its end: what is the same
@@ -51,25 +54,29 @@ record RunCourse(
    * @param base every tensor of {@code source}, hashed at the start
    * @param trained names of what trains
    * @param own what trains, and what started fresh
+   * @param beside what its checkpoints hold beside the rest
    */
   record Subject(
       String stage,
       WeightSource source,
       FrozenProof base,
       Set<String> trained,
-      List<Parameter> own) {
+      List<Parameter> own,
+      List<CheckpointPart> beside) {
     static Subject of(
         String stage,
         WeightSource source,
         FrozenProof base,
         List<Parameter> trained,
-        List<Parameter> own) {
+        List<Parameter> own,
+        @Nullable CheckpointPart beside) {
       return new Subject(
           stage,
           source,
           base,
           trained.stream().map(Parameter::name).collect(Collectors.toUnmodifiableSet()),
-          List.copyOf(own));
+          List.copyOf(own),
+          beside == null ? List.of() : List.of(beside));
     }
 
     FrozenProof frozen() {
@@ -100,17 +107,15 @@ record RunCourse(
     FrozenProof proof = subject.frozen();
     var frozen = new FrozenTensors(proof, subject.source());
     var output = config.checkpoints().outputDir();
+    var held = new ArrayList<CheckpointPart>();
+    held.add(new TrainedWeights(backend, subject.own(), Fingerprint.of(subject.base())));
+    held.add(new OptimizerFile(backend, optimizer.optimizer()));
+    held.add(frozen);
+    held.add(new ConfigFile(config));
+    held.addAll(subject.beside());
     var store =
         new CheckpointStore(
-            output,
-            config.checkpoints().saveTotalLimit(),
-            List.of(
-                new TrainedWeights(backend, subject.own(), Fingerprint.of(subject.base())),
-                new OptimizerFile(backend, optimizer.optimizer()),
-                frozen,
-                new ConfigFile(config)),
-            peers,
-            optimizer.whole());
+            output, config.checkpoints().saveTotalLimit(), held, peers, optimizer.whole());
     var parts =
         new Trainer.Parts<B>(
             backend,

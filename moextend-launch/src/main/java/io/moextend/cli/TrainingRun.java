@@ -168,7 +168,13 @@ final class TrainingRun {
               adapters);
       return new RunCourse(config, rank, group, out, display)
           .run(
-              RunCourse.Subject.of(freezePlan.stage().word(), model.source(), all, trained, own),
+              RunCourse.Subject.of(
+                  freezePlan.stage().word(),
+                  model.source(),
+                  all,
+                  trained,
+                  own,
+                  TrainedAdapters.of(freezePlan.stage(), config, backend, model)),
               new RunCourse.Work<>(
                   objective,
                   batches,

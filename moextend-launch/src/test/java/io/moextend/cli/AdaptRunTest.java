@@ -57,6 +57,8 @@ class AdaptRunTest {
     Path output = trained(config(method));
     assertThat(files(output.resolve("model"))).containsExactly(left.split(" "));
     assertThat(files(output)).contains("config.yaml", "frozen.json", "metrics.jsonl");
+    RanksRun.requireSame(
+        output.resolve("model"), output.resolve("checkpoint-" + STEPS).resolve("adapter"));
     assertThat(Files.readString(output.resolve("report.html"))).contains("adapt " + method);
     assertThat(ThreadedRuns.losses(output)).hasSize(STEPS);
     try (WeightSource weights = CheckpointFolder.open(runs.base())) {

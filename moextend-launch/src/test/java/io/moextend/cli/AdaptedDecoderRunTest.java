@@ -133,6 +133,7 @@ class AdaptedDecoderRunTest {
       assertThat(files.map(f -> f.getFileName().toString()).sorted())
           .containsExactly(left.split(" "));
     }
+    RanksRun.requireSame(model, output.resolve("checkpoint-" + STEPS).resolve("adapter"));
     assertThat(base(family).resolve("model.safetensors")).hasSameBinaryContentAs(before);
     try (WeightSource source = CheckpointFolder.open(base(family))) {
       assertThat(FrozenProof.read(output.resolve("frozen.json")).tensors().keySet())

@@ -107,6 +107,19 @@ class ExpertsAndAdaptersTest {
   }
 
   @Test
+  void aCheckpointIsAskedWithTheAdapterThatItHolds() {
+    Path checkpoint = work.output().resolve("checkpoint-3");
+    Object[] words = {"--base", work.base(), "--adapter", checkpoint.resolve("adapter")};
+    assertThat(answer(checkpoint, words)).isEqualTo(answer(model, "--adapter", adapter));
+    Ran alone =
+        Ran.moextend(
+            "generate", "--model", checkpoint, "--base", work.base(), "--prompt", "What is this?");
+    assertThat(alone.code()).isEqualTo(2);
+    assertThat(alone.err())
+        .contains(checkpoint.toString(), "is an adapter's", "CHECKPOINT/adapter, as --adapter");
+  }
+
+  @Test
   void theMergedModelIsOneThatGoesOnTraining() {
     Path merged = folder.resolve("merged");
     Bunny.ran("merge", "--model", model, "--adapter", adapter, "--output", merged);

@@ -6,6 +6,7 @@ import io.moextend.adapter.StoredAdapter;
 import io.moextend.array.DType;
 import io.moextend.backend.Backend;
 import io.moextend.checkpoint.CheckpointException;
+import io.moextend.checkpoint.Selected;
 import io.moextend.checkpoint.Union;
 import io.moextend.checkpoint.WeightSource;
 import io.moextend.config.ConfigException;
@@ -36,18 +37,41 @@ public final class AdaptedDecoder {
       @Nullable Path adapter,
       Backend backend,
       DType dtype) {
+    WeightSource base = bare(weights, adapter);
     if (adapter == null) {
       return OpenModel.of(
-          weights, config, backend, dtype, ParameterChoice.NONE, 0, ParameterChoice.NONE);
+          base, config, backend, dtype, ParameterChoice.NONE, 0, ParameterChoice.NONE);
     }
     StoredAdapter stored;
     try {
       stored = StoredAdapter.open(adapter, config);
     } catch (RuntimeException e) {
-      weights.close();
+      base.close();
       throw e;
     }
-    return of(weights, config, stored, backend, dtype, ParameterChoice.NONE);
+    return of(base, config, stored, backend, dtype, ParameterChoice.NONE);
+  }
+
+  /**
+   * A model without the adapters that a run's checkpoint has among its weights: they come from a
+   * folder of their own.
+   *
+   * @param weights closed where they are refused
+   * @throws CheckpointException where there are some and no folder is named
+   */
+  public static WeightSource bare(WeightSource weights, @Nullable Path adapter) {
+    String first = weights.names().stream().filter(Adapters::isTensor).findFirst().orElse(null);
+    if (first == null) {
+      return weights;
+    }
+    if (adapter == null) {
+      weights.close();
+      throw CheckpointException.ofTensor(
+          weights.origin(),
+          first,
+          "is an adapter's; name the folder of it, CHECKPOINT/adapter, as --adapter");
+    }
+    return new Selected(weights, name -> !Adapters.isTensor(name));
   }
 
   /**

@@ -51,14 +51,15 @@ public final class AdaptedT5 implements AutoCloseable {
   @SuppressWarnings("MustBeClosedChecker") // the adapters' weights are closed with the result
   public static AdaptedT5 open(
       WeightSource weights, T5Config config, @Nullable Path adapter, Backend backend, DType dtype) {
+    WeightSource base = AdaptedDecoder.bare(weights, adapter);
     StoredAdapter trained;
     try {
       trained = adapter == null ? null : StoredAdapter.open(adapter, config);
     } catch (RuntimeException e) {
-      weights.close();
+      base.close();
       throw e;
     }
-    return of(weights, config, trained, backend, dtype);
+    return of(base, config, trained, backend, dtype);
   }
 
   /**
