@@ -11,6 +11,7 @@ import io.moextend.config.T5Config;
 import io.moextend.nn.Lookup;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a T5 keeps of one example that it answers: the keys and values that every decoder layer made
@@ -22,7 +23,11 @@ public final class T5Cache implements AutoCloseable {
   private final T5Config config;
   private final KeyValueCache answer;
   private final Arena arena;
-  private final Array seen;
+  private final int inputLength;
+
+  /** [1, inputs] U8, 0 at padding; null where there is none. */
+  private final @Nullable Array seen;
+
   private final List<T5Attention.Pair> memory = new ArrayList<>();
 
   /**
@@ -36,11 +41,19 @@ public final class T5Cache implements AutoCloseable {
     this.config = config;
     this.answer = new KeyValueCache(backend, dtype, config.decoderLayers(), config.inner(), most);
     this.arena = backend.arena("keys and values of an input");
+    this.inputLength = inputs.length;
+    this.seen = seen(inputs);
+  }
+
+  private @Nullable Array seen(int[] inputs) {
     byte[] real = new byte[inputs.length];
+    boolean padded = false;
     for (int i = 0; i < real.length; i++) {
-      real[i] = (byte) (inputs[i] == config.tokens().pad() ? 0 : 1);
+      boolean padding = inputs[i] == config.tokens().pad();
+      real[i] = (byte) (padding ? 0 : 1);
+      padded |= padding;
     }
-    this.seen = backend.bytes(arena, real, 1, real.length);
+    return padded ? backend.bytes(arena, real, 1, real.length) : null;
   }
 
   /** To be called for each decoder layer in turn; copies. */
@@ -61,7 +74,7 @@ public final class T5Cache implements AutoCloseable {
 
   /** Tokens of the inputs. */
   public int inputLength() {
-    return (int) seen.size();
+    return inputLength;
   }
 
   public long bytes() {
@@ -71,7 +84,7 @@ public final class T5Cache implements AutoCloseable {
   /** How a decoder layer looks at the inputs, and at the answer so far with {@code more} tokens. */
   T5Layer.Context in(int layer, int more) {
     Attention own = shape(more, more, true);
-    Lookup ofInputs = Lookup.within(shape(more, inputLength(), false), seen);
+    Lookup ofInputs = Lookup.within(shape(more, inputLength, false), seen);
     return new T5Layer.Context(
         more,
         null,
