@@ -39,8 +39,12 @@ record T5Buckets(int count, int maxDistance, boolean bothWays) {
   /** Of query i, at position before + i, and key j of before + queries, at i·keys + j. */
   int[] table(int before, int queries) {
     int keys = Math.addExact(before, queries);
+    int[] byDistance = new int[queries + keys]; // of the last query with the first key, and so on
+    Arrays.setAll(byDistance, at -> of(at - keys + 1));
     int[] pairs = new int[Math.multiplyExact(queries, keys)];
-    Arrays.setAll(pairs, at -> of(at % keys - before - at / keys));
+    for (int i = 0; i < queries; i++) {
+      System.arraycopy(byDistance, queries - 1 - i, pairs, i * keys, keys);
+    }
     return pairs;
   }
 }

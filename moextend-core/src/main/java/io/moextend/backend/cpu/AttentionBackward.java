@@ -172,18 +172,29 @@ final class AttentionBackward {
       products.scores(gemm, outer, rows, v, n, dScores);
       var tile = new ScoreTile(scores, block, keys);
       var dTile = new ScoreTile(dScores, block, keys);
+      gradients(tile, dTile, keys);
+      products.overQueries(gemm, scores, rows, outer, n, dValues);
+      products.overQueries(gemm, dScores, rows, q, n, dKeys);
+      products.overKeys(gemm, dScores, rows, k, n, dQueries);
+    }
+
+    /** Scores become probabilities, and dTile their gradients. */
+    private void gradients(ScoreTile tile, ScoreTile dTile, KeyBlock keys) {
+      boolean apart = dBias != null || in.type() != DType.BF16;
+      AttentionInputs.BiasPlace bias = apart ? null : in.plainBias(block, keys);
+      if (bias != null) {
+        ScoreGradients.withBias(tile, dTile, in.factor(), bias, shift, delta);
+        return;
+      }
       float factor = in.prepare(lane, HIDDEN, tile, block, keys);
       if (dBias != null) {
         if (factor != 1) {
           tile.add(factor, 0);
           factor = 1;
         }
-        tile.biasGradients(dTile, shift, delta, in.biasAt(dBias, block, keys));
+        ScoreGradients.bias(tile, dTile, shift, delta, in.biasAt(dBias, block, keys));
       }
-      tile.gradients(dTile, factor, shift, delta, in.type());
-      products.overQueries(gemm, scores, rows, outer, n, dValues);
-      products.overQueries(gemm, dScores, rows, q, n, dKeys);
-      products.overKeys(gemm, dScores, rows, k, n, dQueries);
+      ScoreGradients.of(tile, dTile, factor, shift, delta, in.type());
     }
   }
 }

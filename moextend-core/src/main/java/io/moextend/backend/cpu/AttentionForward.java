@@ -94,8 +94,7 @@ final class AttentionForward {
       var k = in.keyRows(lane, KEYS, in.k, block, keys);
       products.scores(lane.gemm(), queries, block.rows(), k, keys.n(), scores);
       var tile = new ScoreTile(scores, block, keys);
-      float factor = in.prepare(lane, HIDDEN, tile, block, keys);
-      tile.maxima(largest);
+      float factor = maxima(tile, keys);
       for (int r = 0; r < block.rows(); r++) {
         float most = largest[r] * factor;
         if (!(most <= shift[r] + SLACK)) { // NaN is to be seen, too
@@ -105,6 +104,18 @@ final class AttentionForward {
       tile.exponentials(factor, shift, in.type(), totals);
       var v = in.keyRows(lane, VALUES, in.v, block, keys);
       products.overKeys(lane.gemm(), scores, block.rows(), v, keys.n(), sums);
+    }
+
+    /** Makes the scores ready; returns what they are still to be multiplied by. */
+    private float maxima(ScoreTile tile, KeyBlock keys) {
+      AttentionInputs.BiasPlace bias = in.plainBias(block, keys);
+      if (bias != null) {
+        tile.maximaWithBias(in.factor(), bias, largest);
+        return 1;
+      }
+      float factor = in.prepare(lane, HIDDEN, tile, block, keys);
+      tile.maxima(largest);
+      return factor;
     }
 
     /** What was summed of a row follows its new shift. */

@@ -253,13 +253,31 @@ final class AttentionInputs {
     return (row * shape.keyHeads() + keyHead) * shape.headSize();
   }
 
+  /** What scores are multiplied by to be exponents of 2. */
+  float factor() {
+    return (float) (shape.scale() / VectorMath.LN_2);
+  }
+
+  /**
+   * The bias of a block in which all queries see all keys, to be added with what is done next; null
+   * where there is none, or {@link #prepare} has something to hide.
+   */
+  @Nullable BiasPlace plainBias(QueryBlock block, KeyBlock keys) {
+    boolean plain =
+        bias != null
+            && factor() > 0
+            && keys.allSeeAll()
+            && (seen == null || seen.hidesNothing(block, keys));
+    return plain && bias != null ? biasAt(bias, block, keys) : null;
+  }
+
   /**
    * Hides what a query must not see and adds the bias.
    *
    * @return what scores are still to be multiplied by to be exponents of 2
    */
   float prepare(Lane lane, int slot, ScoreTile tile, QueryBlock block, KeyBlock keys) {
-    float factor = (float) (shape.scale() / VectorMath.LN_2);
+    float factor = factor();
     if (bias != null) {
       tile.addBias(factor, biasAt(bias, block, keys));
       factor = 1;

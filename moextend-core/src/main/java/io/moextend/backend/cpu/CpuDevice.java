@@ -81,10 +81,19 @@ final class CpuDevice implements AutoCloseable {
 
   /** Runs a task for every chunk of at most {@link #CHUNK} elements. */
   void forChunks(long size, SpanTask task) {
+    forChunks(size, 1, task);
+  }
+
+  /**
+   * As {@link #forChunks(long, SpanTask)}.
+   *
+   * @param cost of an element: as of so many that are read and written once
+   */
+  void forChunks(long size, int cost, SpanTask task) {
     long chunks = (size + CHUNK - 1) / CHUNK;
     forRows(
         chunks,
-        CHUNK,
+        (long) CHUNK * cost,
         (lane, i) -> {
           long end = Math.min(size, (i + 1L) * CHUNK);
           int n;

@@ -11,6 +11,9 @@ import org.jspecify.annotations.Nullable;
 
 /** Kernels that write in place, by chunks. */
 interface CpuUpdates extends UpdateKernels {
+  /** Four arrays are read, three written, and there is a root and a quotient of each element. */
+  int ADAM_COST = 4;
+
   CpuDevice cpu();
 
   @Override
@@ -132,6 +135,7 @@ interface CpuUpdates extends UpdateKernels {
     cpu()
         .forChunks(
             master.size(),
+            ADAM_COST,
             (lane, at, n) -> {
               float[] w = lane.floats(0, n);
               float[] m1 = lane.floats(1, n);

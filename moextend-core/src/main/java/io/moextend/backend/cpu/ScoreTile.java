@@ -44,21 +44,29 @@ final class ScoreTile {
     return address;
   }
 
-  private int query(int r) {
+  KeyBlock keys() {
+    return keys;
+  }
+
+  int rows() {
+    return rows;
+  }
+
+  int query(int r) {
     return r & block.padded() - 1;
   }
 
-  private int head(int r) {
+  int head(int r) {
     return r / block.padded();
   }
 
   /** Where the first vector with a key that a row's query may see begins. */
-  private int low(int r) {
+  int low(int r) {
     return keys.from(query(r)) & -LANES;
   }
 
   /** Where the last such vector ends; 0 where there is none. */
-  private int high(int r) {
+  int high(int r) {
     int i = query(r);
     int until = i < block.queries() ? keys.until(i) : 0;
     return keys.from(i) < until ? (until + LANES - 1) & -LANES : 0;
@@ -139,6 +147,26 @@ final class ScoreTile {
     }
   }
 
+  /**
+   * As {@link #addBias} and {@link #maxima} one after the other, where all queries see all keys.
+   */
+  void maximaWithBias(float factor, AttentionInputs.BiasPlace bias, float[] to) {
+    FloatVector log2 = set(VectorMath.LOG2_E);
+    FloatVector scale = set(factor);
+    for (int r = 0; r < rows; r++) {
+      long row = address + r * ROW;
+      long from = bias.row(head(r), query(r));
+      FloatVector a = set(Float.NEGATIVE_INFINITY);
+      int high = high(r);
+      for (int j = 0; j < high; j += LANES) {
+        FloatVector s = load(from, j).fma(log2, load(row, j).mul(scale));
+        store(s, row, j);
+        a = VectorMath.larger(a, s);
+      }
+      to[r] = VectorMath.largest(a);
+    }
+  }
+
   /** The largest score of each row; -∞ where a query sees none. */
   void maxima(float[] to) {
     for (int r = 0; r < rows; r++) {
@@ -211,90 +239,15 @@ final class ScoreTile {
     }
   }
 
-  /**
-   * score becomes p = 2^(factor·score - shift), and dP becomes p·(dP - delta), both in {@code
-   * type}.
-   */
-  void gradients(ScoreTile dP, float factor, float[] shift, float[] delta, DType type) {
-    if (type == DType.BF16) {
-      narrowGradients(dP.address, factor, shift, delta);
-    } else {
-      wideGradients(dP.address, factor, shift, delta);
-    }
-  }
-
-  private void narrowGradients(long dP, float factor, float[] shift, float[] delta) {
-    FloatVector scale = set(factor);
-    for (int r = 0; r < rows; r++) {
-      long row = address + r * ROW;
-      long dRow = dP + r * ROW;
-      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : high(r);
-      int low = low(r);
-      clear(row, 0, 2 * low);
-      clear(dRow, 0, 2 * low);
-      FloatVector base = set(-shift[r]);
-      FloatVector off = set(delta[r]);
-      for (int j = low; j < high; j += LANES) {
-        FloatVector p = VectorMath.exp2(load(row, j).fma(scale, base));
-        Vectors.narrowNumber(p, row, j);
-        Vectors.narrowNumber(load(dRow, j).sub(off).mul(p), dRow, j);
-      }
-      clear(row, 2 * high, 2 * keys.n());
-      clear(dRow, 2 * high, 2 * keys.n());
-    }
-  }
-
-  private void wideGradients(long dP, float factor, float[] shift, float[] delta) {
-    FloatVector scale = set(factor);
-    for (int r = 0; r < rows; r++) {
-      long row = address + r * ROW;
-      long dRow = dP + r * ROW;
-      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : high(r);
-      int low = low(r);
-      clear(row, 0, 4 * low);
-      clear(dRow, 0, 4 * low);
-      FloatVector base = set(-shift[r]);
-      FloatVector off = set(delta[r]);
-      for (int j = low; j < high; j += LANES) {
-        FloatVector p = VectorMath.exp2(load(row, j).fma(scale, base));
-        store(p, row, j);
-        store(load(dRow, j).sub(off).mul(p), dRow, j);
-      }
-      clear(row, 4 * high, 4 * keys.n());
-      clear(dRow, 4 * high, 4 * keys.n());
-    }
-  }
-
-  /** bias += p·(dP - delta), scores and dP as they are before {@link #gradients}. */
-  void biasGradients(ScoreTile dP, float[] shift, float[] delta, AttentionInputs.BiasPlace bias) {
-    for (int r = 0; r < rows; r++) {
-      long row = address + r * ROW;
-      long dRow = dP.address + r * ROW;
-      long to = bias.row(head(r), query(r));
-      int high = shift[r] == Float.NEGATIVE_INFINITY ? 0 : Math.min(high(r), keys.there());
-      int j = low(r);
-      for (; j <= high - LANES; j += LANES) {
-        FloatVector p = VectorMath.exp2(load(row, j).sub(shift[r]));
-        FloatVector d = load(dRow, j).sub(delta[r]).mul(p);
-        store(load(to, j).add(d.blend(0f, p.eq(0f))), to, j);
-      }
-      for (; j < high; j++) {
-        float p = (float) Math.exp((ALL.get(FLOAT, row + 4L * j) - shift[r]) * VectorMath.LN_2);
-        float d = p == 0 ? 0 : p * (ALL.get(FLOAT, dRow + 4L * j) - delta[r]);
-        ALL.set(FLOAT, to + 4L * j, ALL.get(FLOAT, to + 4L * j) + d);
-      }
-    }
-  }
-
   /** Zeros from byte to byte, by vectors: up to the next whole one. */
-  private static void clear(long row, int from, int until) {
+  static void clear(long row, int from, int until) {
     FloatVector zero = FloatVector.zero(SPECIES);
     for (int i = from; i < until; i += 4 * LANES) {
       store(zero, row + i, 0);
     }
   }
 
-  private static FloatVector set(float value) {
+  static FloatVector set(float value) {
     return FloatVector.broadcast(SPECIES, value);
   }
 }

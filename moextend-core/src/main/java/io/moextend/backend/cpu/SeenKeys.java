@@ -64,6 +64,11 @@ final class SeenKeys {
     return to;
   }
 
+  /** True where every query sees every key. */
+  boolean hidesNothing(QueryBlock block, KeyBlock at) {
+    return queries == null ? seen(block, at) == at.there() : allOfOne(queries, block, at);
+  }
+
   /** Hides keys from the queries of other numbers. */
   void hide(Lane lane, int slot, ScoreTile tile, QueryBlock block, KeyBlock at) {
     if (queries == null || allOfOne(queries, block, at)) {
