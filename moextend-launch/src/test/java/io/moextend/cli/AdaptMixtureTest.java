@@ -28,11 +28,20 @@ class AdaptMixtureTest {
   @TempDir static Path shared;
   private static AdaptRuns runs;
 
+  /** The list, and where a run with it stopped. */
+  private static Path list;
+
+  private static Path checkpoint;
+
   @TempDir Path folder;
 
   @BeforeAll
-  static void makeModel() {
+  static void runOnce() throws IOException {
     runs = AdaptRuns.in(shared);
+    list = Files.createDirectory(shared.resolve("lists")).resolve("tasks.yaml");
+    Files.copy(runs.world().adaptation(), list);
+    String[] settings = {STEPS, "data.mixture=" + list, "data.root=" + runs.world().root()};
+    checkpoint = AdaptRuns.trained(runs.config(shared, "lora", settings)).resolve("checkpoint-2");
   }
 
   /** A copy of the tasks, and of their list, in a folder of their own. */
@@ -40,10 +49,6 @@ class AdaptMixtureTest {
     Path data = folder.resolve(name);
     Workspace.copy(runs.world().root(), data);
     return data;
-  }
-
-  private Path list() {
-    return runs.world().adaptation().getFileName();
   }
 
   private AdaptConfig config(Path list, String... more) throws IOException {
@@ -110,7 +115,7 @@ class AdaptMixtureTest {
   @Test
   void ranksThatFindOtherFilesAreRefused() throws IOException {
     Path other = copied("other");
-    Path file = other.resolve(firstTask(Files.readString(other.resolve(list()))) + ".jsonl");
+    Path file = other.resolve(firstTask(Files.readString(runs.world().adaptation())) + ".jsonl");
     Files.writeString(file, Files.readString(file) + "\n");
     Path lone = Files.copy(runs.world().adaptation(), folder.resolve("tasks.yaml"));
     Path output = folder.resolve("two");
@@ -159,14 +164,13 @@ class AdaptMixtureTest {
       })
   void aRunDoesNotGoOnWithOtherTasks(String change, String named) throws IOException {
     Path data = copied("data");
-    Path list = data.resolve(list());
-    Path output = AdaptRuns.trained(config(list, "training.max_steps=1", "training.max_steps=1"));
+    Files.writeString(list, Files.readString(runs.world().adaptation()));
     Path now = changed(change, data, list);
-    Path checkpoint = output.resolve("checkpoint-2");
     AdaptConfig again =
         config(
             now,
-            "checkpoints.output_dir=" + output,
+            "data.root=" + data,
+            "checkpoints.output_dir=" + folder.resolve("again"),
             "checkpoints.resume_from_checkpoint=" + checkpoint);
     assertThatThrownBy(() -> AdaptRuns.trained(again))
         .isInstanceOf(ConfigException.class)
@@ -207,7 +211,7 @@ class AdaptMixtureTest {
         Workspace.change(list, "\"" + first + ".jsonl\"", "\"renamed.jsonl\"");
       }
       default -> {
-        return Files.copy(list, list.resolveSibling("other.yaml"));
+        return Files.copy(list, data.resolve("other.yaml"));
       }
     }
     return list;

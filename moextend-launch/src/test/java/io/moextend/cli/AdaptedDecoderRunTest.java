@@ -167,7 +167,7 @@ class AdaptedDecoderRunTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"mixtral, lora", "llama, ia3", "phi3, ia3", "phi3, molora"})
+  @CsvSource({"mixtral, lora", "phi3, ia3", "phi3, molora"})
   void aRunGoesOnFromTrainedAdapters(String family, String method) throws IOException {
     Path first = trained(config(family, method));
     // a rate that moves nothing to speak of
@@ -188,7 +188,7 @@ class AdaptedDecoderRunTest {
 
   /** The noise of routers' inputs in a step is the same whatever was before it. */
   @ParameterizedTest
-  @CsvSource({"mixtral, molora, 0.2", "mixtral, lora, 0", "phi3, mov, 0.2", "llama, ia3, 0"})
+  @CsvSource({"mixtral, molora, 0.2", "llama, lora, 0", "phi3, mov, 0.2"})
   void aRunThatWasStoppedGoesOnToTheSameBytes(String family, String method, double noise)
       throws IOException {
     String jitter = "adapter.jitter_noise=" + noise;
@@ -216,9 +216,7 @@ class AdaptedDecoderRunTest {
     "mixtral, molora, 0",
     "mixtral, lora, 1",
     "mixtral, mov, 3",
-    "llama, lora, 2",
     "llama, molora, 3",
-    "phi3, ia3, 3",
     "phi3, mov, 2"
   })
   void twoRanksTrainAsOne(String family, String method, int zero) throws Exception {
