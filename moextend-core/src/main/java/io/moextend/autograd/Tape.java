@@ -11,6 +11,7 @@ import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
@@ -74,7 +75,8 @@ public final class Tape {
    */
   public Tensor record(
       String op, Array out, List<Tensor> inputs, List<Array> saved, Backward backward) {
-    return recordAll(op, List.of(out), inputs, saved, d -> backward.apply(required(op, d[0])))
+    return recordAll(
+            op, List.of(out), inputs, saved, d -> backward.apply(Objects.requireNonNull(d[0], op)))
         .getFirst();
   }
 
@@ -274,13 +276,10 @@ public final class Tape {
       return;
     }
     switch (to) {
-      case Constant c -> {}
-      case Parameter p -> {
-        if (p.requiresGrad()) {
-          sink.accept(p, gradient);
-        }
-      }
       case Recorded r -> owed.add(r, gradient);
+      case Parameter p when p.requiresGrad() -> sink.accept(p, gradient);
+      case Parameter p -> {}
+      case Constant c -> {}
     }
   }
 
@@ -296,12 +295,5 @@ public final class Tape {
 
   private static List<Tensor> constants(List<Array> outs) {
     return outs.stream().map(Tensor::constant).toList();
-  }
-
-  private static Array required(String op, @Nullable Array dOut) {
-    if (dOut == null) {
-      throw new IllegalStateException(op + " was asked for its backward without a gradient");
-    }
-    return dOut;
   }
 }
