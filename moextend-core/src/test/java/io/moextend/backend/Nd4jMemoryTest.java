@@ -47,7 +47,9 @@ class Nd4jMemoryTest {
                       run(kernel); // first: what ND4J keeps for each shape
                       long before = nativeBytes();
                       run(kernel);
-                      assertThat(nativeBytes() - before).as("bytes left by " + kernel).isLessThan(SCALARS);
+                      assertThat(nativeBytes() - before)
+                          .as("bytes left by " + kernel)
+                          .isLessThan(SCALARS);
                     }));
   }
 

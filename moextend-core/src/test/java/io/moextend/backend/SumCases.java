@@ -20,7 +20,7 @@ final class SumCases {
     }
     cases.add(with(300, 48, 700, 16));
     cases.add(transposed(300, 600, 48, 16));
-    cases.add(byDistance(new Attention(2, 1, 5, 1, 1, 8, 1, false, 0)));
+    cases.add(byDistance(new Attention(2, 1, 5, 1, 1, 8, 0.3, false, 0)));
     cases.add(byDistance(new Attention(2, 7, 20, 4, 2, 16, 0.3, false, 0)));
     cases.add(byDistance(new Attention(2, 150, 150, 2, 2, 8, 1, true, 0)));
     cases.add(byDistance(new Attention(1, 512, 300, 2, 2, 16, 1, false, 0)));

@@ -1,8 +1,10 @@
 package io.moextend.backend.bench;
 
 import static io.moextend.backend.bench.KernelCase.computing;
+import static io.moextend.backend.bench.KernelCase.moving;
 
 import io.moextend.array.Array;
+import io.moextend.array.DType;
 import io.moextend.backend.AttentionKernels.Attention;
 import java.util.stream.Stream;
 
@@ -11,6 +13,15 @@ final class AttentionBenches {
 
   static Stream<KernelCase> cases() {
     return Stream.of(
+        moving(
+            "biasByDistance",
+            s -> "%d heads of [%d, %2$d]".formatted(s.queryHeads(), s.sequence()),
+            s -> Setting.inF32((long) s.queryHeads() * s.sequence() * s.sequence()),
+            bed -> {
+              int n = bed.setting().sequence();
+              Array row = bed.values(DType.F32, bed.setting().queryHeads(), 2L * n - 1);
+              return to -> bed.backend().biasByDistance(to, row, n, n);
+            }),
         computing(
             "attend",
             AttentionBenches::heads,

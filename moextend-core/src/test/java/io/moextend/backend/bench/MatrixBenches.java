@@ -6,16 +6,20 @@ import static io.moextend.backend.bench.KernelCase.moving;
 import io.moextend.array.Array;
 import io.moextend.backend.Dispatch;
 import io.moextend.backend.Matrix;
+import io.moextend.backend.MatrixKernels.Addend;
+import io.moextend.backend.MatrixKernels.Share;
 import java.util.List;
 import java.util.function.Function;
 import java.util.stream.Stream;
 
 /** Products of the widest layer: gate and up of one expert side by side. */
 final class MatrixBenches {
+  private static final int RANK = 16;
+
   private MatrixBenches() {}
 
   static Stream<KernelCase> cases() {
-    return Stream.of(oneRow(), dense(), grouped()).flatMap(cases -> cases);
+    return Stream.of(oneRow(), dense(), sums(), grouped()).flatMap(cases -> cases);
   }
 
   /** Handing a matrix over reads nothing: the product of one row does. */
@@ -66,6 +70,39 @@ final class MatrixBenches {
               Array x = bed.values(s.wide(), s.hidden());
               return to -> bed.backend().weightGradient(to, d, 0, d.dim(1), x);
             }));
+  }
+
+  /** Of a layer and the LoRA beside it. */
+  private static Stream<KernelCase> sums() {
+    return Stream.of(
+        computing(
+            "productWith",
+            s -> shape(s) + " + [%d]".formatted(RANK),
+            s -> operations(s, s.wide()) + lowRank(s, 2L * s.intermediate()),
+            bed -> {
+              Matrix w = matrix(bed);
+              Array x = bed.values(bed.setting().wide(), w.in());
+              Array h = bed.values(bed.setting().wide(), RANK);
+              var addends = List.of(new Addend(0, h, bed.matrix(RANK, w.out())));
+              return to -> bed.backend().productWith(to, x, w, null, addends);
+            }),
+        computing(
+            "sumTransposed",
+            s -> shape(s) + " + [%d]".formatted(RANK),
+            s -> operations(s, s.wide()) + lowRank(s, s.hidden()),
+            bed -> {
+              Matrix w = matrix(bed);
+              int rows = bed.setting().wide();
+              var shares =
+                  List.of(
+                      new Share(bed.values(rows, w.out()), w),
+                      new Share(bed.values(rows, RANK), bed.matrix(RANK, w.in())));
+              return to -> bed.backend().sumTransposed(to, null, shares);
+            }));
+  }
+
+  private static long lowRank(Setting s, long width) {
+    return 2L * s.wide() * RANK * width;
   }
 
   private static Stream<KernelCase> grouped() {
