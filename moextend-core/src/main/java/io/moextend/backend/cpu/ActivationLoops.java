@@ -77,6 +77,31 @@ final class ActivationLoops {
     }
   }
 
+  /**
+   * d·up·f'(gate) of {@link #tanh} of BF16 numbers.
+   *
+   * @param sigma of {@link #tanhSigmas}; becomes f(gate)
+   */
+  static void tanhLeftBf16(long d, long gate, long sigma, long up, long left, int n) {
+    long step = Vectors.step();
+    for (long at = 0; at < 2L * n; at += step) {
+      IntVector pairs = Vectors.pairs(gate + at);
+      IntVector w = Vectors.pairs(up + at);
+      IntVector outer = Vectors.pairs(d + at);
+      FloatVector v = Vectors.even(pairs);
+      FloatVector s = load(sigma + 2 * at, 0);
+      store(v.mul(s), sigma + 2 * at, 0);
+      FloatVector by = v.mul(v).fma(CUBIC3, LINEAR).mul(v);
+      FloatVector evens = s.sub(s.mul(s)).fma(by, s).mul(Vectors.even(w)).mul(Vectors.even(outer));
+      v = Vectors.odd(pairs);
+      s = load(sigma + 2 * at, LANES);
+      store(v.mul(s), sigma + 2 * at, LANES);
+      by = v.mul(v).fma(CUBIC3, LINEAR).mul(v);
+      FloatVector odds = s.sub(s.mul(s)).fma(by, s).mul(Vectors.odd(w)).mul(Vectors.odd(outer));
+      Vectors.narrow(evens, odds, left + at);
+    }
+  }
+
   /** x·Φ(x). */
   static void normal(long x, long out, int n) {
     for (int i = 0; i < n; i += LANES) {

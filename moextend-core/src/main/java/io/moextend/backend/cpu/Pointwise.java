@@ -77,6 +77,11 @@ final class Pointwise {
     return kind == Activation.SILU || kind == Activation.QUICK_GELU;
   }
 
+  /** True where σ is made first and what is made of it after. */
+  private static boolean isTanhBf16(Activation kind, Operand x) {
+    return kind == Activation.GELU_TANH && x.width() == Vectors.BF16;
+  }
+
   private static int stretch(Operand x, int n) {
     return x.width() == Vectors.BF16 ? STRETCH : n;
   }
@@ -101,7 +106,7 @@ final class Pointwise {
       return;
     }
     Operand value = Operand.buffer(lane, VALUE, n);
-    if (steep(kind)) {
+    if (steep(kind) || isTanhBf16(kind, gate)) {
       factors(kind, gate, value, n);
       PointwiseLoops.multiply(value.address(), x, up.address(), out.address(), out.width(), n);
     } else {
@@ -177,6 +182,9 @@ final class Pointwise {
     if (steep(kind)) {
       factors(kind, gate, value, n);
       GateLoops.leftBf16(outer, x, steepness, value.address(), up.address(), left.address(), n);
+    } else if (isTanhBf16(kind, gate)) {
+      factors(kind, gate, value, n);
+      ActivationLoops.tanhLeftBf16(outer, x, value.address(), up.address(), left.address(), n);
     } else {
       Operand slope = Operand.buffer(lane, SLOPE, n);
       both(lane, kind, gate, value, slope, n);

@@ -74,6 +74,8 @@ class CompiledLoopsTest {
     return Stream.of(
         named("sigmas", () -> GateLoops.sigmas(at[0], 1, at[1], n)),
         named("left", () -> GateLoops.leftBf16(at[0], at[1], 1, at[2], at[3], at[4], n)),
+        named(
+            "left tanh", () -> ActivationLoops.tanhLeftBf16(at[0], at[1], at[2], at[3], at[4], n)),
         named("tanh", () -> ActivationLoops.tanhSigmas(at[0], at[1], n)),
         named("normal", () -> ActivationLoops.normalSlope(at[0], at[1], at[2], n)),
         named("exponentials", () -> ExponentialLoops.scaledBf16(at[0], 0, 1, at[1], n)),
