@@ -12,9 +12,12 @@ import io.moextend.backend.BackendProvider.Options;
 import io.moextend.backend.Backends;
 import io.moextend.backend.Dispatch;
 import io.moextend.backend.Matrix;
+import io.moextend.backend.MatrixKernels.Addend;
+import io.moextend.backend.MatrixKernels.Share;
 import io.moextend.backend.UpdateKernels.AdamStep;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -137,16 +140,37 @@ class CpuBackendTest {
     Array y = b.product(to, x, experts.getFirst(), null, type);
     results.add(y);
     results.add(b.weightGradient(to, y, 5, 200, x));
+    Array h = Numbers.random(b, to, type, 20, 333, 16);
+    Matrix down = b.matrix(List.of(Numbers.random(b, to, type, 21, 16, 210)), false);
+    Matrix up = b.matrix(List.of(Numbers.random(b, to, type, 22, 16, 150)), false);
+    var addends = List.of(new Addend(100, h, up));
+    results.add(b.productWith(to, x, experts.getFirst(), null, addends));
+    var shares = List.of(new Share(y, experts.getFirst()), new Share(h, down));
+    results.add(b.sumTransposed(to, null, shares));
+    results.add(b.sumTransposed(to, x, shares));
+    down.close();
+    up.close();
     experts.forEach(Matrix::close);
   }
 
   private static void attention(Backend b, Arena to, DType type, List<Array> results) {
-    var shape = new Attention(2, 75, 90, 4, 2, 24, 0.2, true, 0);
-    Array q = Numbers.random(b, to, type, 5, 150, 96);
-    Array k = Numbers.random(b, to, type, 6, 180, 48);
-    Array v = Numbers.random(b, to, type, 7, 180, 48);
-    var attended = b.attend(to, shape, q, k, v, null, null);
-    var d = b.attendBackward(to, shape, q, q, k, v, attended, null, null, true);
+    attention(b, to, type, new Attention(2, 75, 90, 4, 2, 24, 0.2, true, 0), null, results);
+    Array byDistance = Numbers.random(b, to, DType.F32, 9, 16, 256 + 90 - 1);
+    Array bias = b.biasByDistance(to, byDistance, 256, 90); // 16 heads: each has its keys alone
+    results.add(bias);
+    attention(b, to, type, new Attention(2, 256, 90, 16, 16, 24, 0.2, false, 0), bias, results);
+  }
+
+  private static void attention(
+      Backend b, Arena to, DType type, Attention shape, @Nullable Array bias, List<Array> results) {
+    long queries = (long) shape.batch() * shape.queries();
+    long keys = (long) shape.batch() * shape.keys();
+    long width = (long) shape.keyHeads() * shape.headSize();
+    Array q = Numbers.random(b, to, type, 5, queries, (long) shape.queryHeads() * shape.headSize());
+    Array k = Numbers.random(b, to, type, 6, keys, width);
+    Array v = Numbers.random(b, to, type, 7, keys, width);
+    var attended = b.attend(to, shape, q, k, v, null, bias);
+    var d = b.attendBackward(to, shape, q, q, k, v, attended, null, bias, bias == null);
     results.add(attended.out());
     results.add(attended.logSumExp());
     results.addAll(List.of(d.dQ(), d.dK(), d.dV()));
