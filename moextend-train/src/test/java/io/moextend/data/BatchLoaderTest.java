@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import io.moextend.data.SampleOrder.Position;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -195,12 +196,15 @@ class BatchLoaderTest {
   }
 
   @Test
-  void closingLeavesNoThreads() {
+  void closingLeavesNoThreads() throws InterruptedException {
     for (int i = 0; i < 3; i++) {
       assertThat(take(Share.alone(1), Position.START, 4, 2)).hasSize(2);
     }
-    assertThat(Thread.getAllStackTraces().keySet().stream().map(Thread::getName))
-        .noneMatch(name -> name.startsWith("data-"));
+    for (Thread left : Thread.getAllStackTraces().keySet()) {
+      if (left.getName().startsWith("data-")) { // it has nothing to do, but may be about to end
+        assertThat(left.join(Duration.ofSeconds(10))).as(left.getName()).isTrue();
+      }
+    }
   }
 
   @Test

@@ -1,45 +1,49 @@
 package io.moextend.backend.nd4j;
 
+import java.util.BitSet;
 import org.nd4j.linalg.api.buffer.DataType;
 import org.nd4j.linalg.api.ndarray.INDArray;
 import org.nd4j.linalg.factory.Nd4j;
-import org.nd4j.linalg.indexing.BooleanIndexing;
 import org.nd4j.linalg.indexing.NDArrayIndex;
-import org.nd4j.linalg.indexing.conditions.Conditions;
 
 /** The k of E scores that a row chose. Shapes: T rows, E scores, k chosen. */
 final class Selection {
   private Selection() {}
 
   /**
-   * The k largest of each row by counting: the place of a score is the number of those above it and
-   * of its equals to the left. NaN counts as the lowest, so that the places stay distinct.
+   * The k largest of each row, of equals the left one first. NaN counts as the lowest. On the host:
+   * in ND4J's own ops it takes as many of them as there are scores.
    *
    * @param chosen [T, k] INT, written
    */
   static void largest(Temporaries t, INDArray chosen, INDArray scores) {
-    INDArray clean = t.copy(scores);
-    BooleanIndexing.replaceWhere(clean, Double.NEGATIVE_INFINITY, Conditions.isNan());
-    long experts = scores.size(1);
-    INDArray places = t.zeros(DataType.INT, scores.shape());
-    for (long e = 0; e < experts; e++) {
-      INDArray score = t.copy(column(clean, e));
-      INDArray place = column(places, e);
-      place.addi(count(t, clean.gt(score)));
-      if (e > 0) {
-        INDArray left = clean.get(NDArrayIndex.all(), NDArrayIndex.interval(0, e));
-        place.addi(count(t, left.eq(score)));
+    int width = Math.toIntExact(scores.size(1));
+    int k = Math.toIntExact(chosen.size(1));
+    double[] all = t.copy(t.cast(scores, DataType.DOUBLE)).data().asDouble();
+    int[] picked = new int[Math.toIntExact(chosen.length())];
+    for (int row = 0; row < scores.size(0); row++) {
+      var taken = new BitSet(width);
+      for (int rank = 0; rank < k; rank++) {
+        int best = largest(all, row * width, width, taken);
+        taken.set(best);
+        picked[row * k + rank] = best;
       }
     }
-    INDArray numbers = t.keep(Nd4j.arange(experts)).castTo(DataType.INT);
-    for (long rank = 0; rank < chosen.size(1); rank++) {
-      INDArray here = t.keep(t.keep(places.eq(rank)).castTo(DataType.INT));
-      column(chosen, rank).assign(t.keep(here.muliRowVector(t.keep(numbers)).sum(true, 1)));
-    }
+    chosen.assign(t.ints(picked).reshape(chosen.shape()));
   }
 
-  private static INDArray count(Temporaries t, INDArray flags) {
-    return t.keep(t.keep(t.keep(flags).castTo(DataType.INT)).sum(true, 1));
+  private static int largest(double[] scores, int from, int width, BitSet taken) {
+    int best = taken.nextClearBit(0);
+    for (int e = best + 1; e < width; e++) {
+      if (!taken.get(e) && known(scores[from + e]) > known(scores[from + best])) {
+        best = e;
+      }
+    }
+    return best;
+  }
+
+  private static double known(double score) {
+    return Double.isNaN(score) ? Double.NEGATIVE_INFINITY : score;
   }
 
   private static INDArray column(INDArray rows, long at) {
