@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.TimeUnit;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -93,7 +94,9 @@ class CompiledLoopsTest {
   void aLoopThatIsCompiledMakesNoObjects(Runnable loop) {
     var thread = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     long made = Long.MAX_VALUE;
-    for (int i = 0; made > 0 && i < 20_000; i++) {
+    // the compiler works beside this, and late where the machine has other things to do
+    long end = System.nanoTime() + TimeUnit.MINUTES.toNanos(1);
+    while (made > 0 && System.nanoTime() < end) {
       long before = thread.getCurrentThreadAllocatedBytes();
       loop.run();
       made = thread.getCurrentThreadAllocatedBytes() - before;
