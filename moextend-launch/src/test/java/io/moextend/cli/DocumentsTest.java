@@ -27,6 +27,7 @@ class DocumentsTest {
   private static final Pattern JAVA_FILE = Pattern.compile("`([\\w/.-]+\\.java)`");
   private static final Pattern TYPE = Pattern.compile("`((?:[A-Z][a-z0-9]+){2,})(?:[.(][^`]*)?`");
   private static final Pattern LINK = Pattern.compile("]\\((?!https?:)([^)#]+)");
+  private static final Pattern WORD = Pattern.compile("'[^']*'|\\S+");
 
   @Test
   void everyCommandShownIsUnderstood() {
@@ -43,7 +44,11 @@ class DocumentsTest {
   }
 
   private static List<String> misunderstood(String command) {
-    String[] words = command.replaceAll(" #.*", "").trim().split(" +");
+    String[] words =
+        WORD.matcher(command.replaceAll(" #.*", ""))
+            .results()
+            .map(word -> word.group().replace("'", ""))
+            .toArray(String[]::new);
     try {
       new CommandLine(new MoExtend()).setCaseInsensitiveEnumValuesAllowed(true).parseArgs(words);
       return List.of();
