@@ -50,6 +50,8 @@ class AdaptRanksTest {
     "molora, adafactor, 1, average_per_sequence",
     "molora, adamw, 2, num_real_target_tokens",
     "mov, adamw, 1, none",
+    "lora, adamw, 2, average_per_sequence",
+    "ia3, adafactor, 1, num_real_target_tokens",
     "full, adafactor, 0, average_per_sequence",
     "full, adamw, 2, average_per_sequence"
   })
