@@ -15,29 +15,20 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Where the tasks of a run's list lie, and that a run goes on with the tasks it began with. */
-@Timeout(120)
-class AdaptMixtureTest {
+class AdaptMixtureTest extends AdaptRunsTested {
   private static final String STEPS = "training.max_steps=2";
-
-  @TempDir static Path shared;
-  private static AdaptRuns runs;
 
   /** The list, and where a run with it stopped. */
   private static Path list;
 
   private static Path checkpoint;
 
-  @TempDir Path folder;
-
   @BeforeAll
   static void runOnce() throws IOException {
-    runs = AdaptRuns.in(shared);
     list = Files.createDirectory(shared.resolve("lists")).resolve("tasks.yaml");
     Files.copy(runs.world().adaptation(), list);
     String[] settings = {STEPS, "data.mixture=" + list, "data.root=" + runs.world().root()};

@@ -18,31 +18,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** Stage adapt on two ranks: a tiny random T5 and prompted tasks. */
-@Timeout(120)
-class AdaptRanksTest {
-  @TempDir static Path shared;
-
-  private static AdaptRuns runs;
-
-  @TempDir Path folder;
-
-  @BeforeAll
-  static void makeModel() {
-    runs = AdaptRuns.in(shared);
-  }
-
-  private AdaptConfig config(String method, String... more) throws IOException {
-    return runs.config(folder, method, more);
-  }
-
+class AdaptRanksTest extends AdaptRunsTested {
   /** Rows hold different numbers of examples; each rank has half of them. */
   @ParameterizedTest
   @CsvSource({

@@ -18,32 +18,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** Stage adapt goes on: from a checkpoint, and from adapters that were trained before. */
-@Timeout(120)
-class AdaptResumeTest {
-  @TempDir static Path shared;
-
-  private static AdaptRuns runs;
-
-  @TempDir Path folder;
-
-  @BeforeAll
-  static void makeModel() {
-    runs = AdaptRuns.in(shared);
-  }
-
-  private AdaptConfig config(String method, String... more) throws IOException {
-    return runs.config(folder, method, more);
-  }
-
+class AdaptResumeTest extends AdaptRunsTested {
   /** The dropout and the routers' noise of a step are the same whatever was before it. */
   @ParameterizedTest
   @CsvSource({"molora, adafactor, 0.2", "mov, adamw, 0.2", "lora, adafactor, 0", "full, adamw, 0"})

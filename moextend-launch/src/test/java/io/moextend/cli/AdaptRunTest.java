@@ -8,37 +8,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.moextend.checkpoint.CheckpointFolder;
 import io.moextend.checkpoint.FrozenProof;
 import io.moextend.checkpoint.WeightSource;
-import io.moextend.train.AdaptConfig;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
 /** What stage adapt leaves of a tiny random T5 and prompted tasks. */
-@Timeout(120)
-class AdaptRunTest {
-  @TempDir static Path shared;
-
-  private static AdaptRuns runs;
-
-  @TempDir Path folder;
-
-  @BeforeAll
-  static void makeModel() {
-    runs = AdaptRuns.in(shared);
-  }
-
-  private AdaptConfig config(String method, String... more) throws IOException {
-    return runs.config(folder, method, more);
-  }
-
+class AdaptRunTest extends AdaptRunsTested {
   private static List<String> files(Path folder) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       return files.map(f -> f.getFileName().toString()).sorted().toList();

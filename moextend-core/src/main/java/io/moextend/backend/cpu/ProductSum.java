@@ -18,9 +18,6 @@ final class ProductSum {
   private static final int SUMS = 1;
   private static final int ROW = 1;
 
-  /** Rows of f32 weights that are read down their columns at once, as in {@link RowProducts}. */
-  private static final int F32_INNER = 256;
-
   /** So many columns of a source make a thin product. */
   private static final int THIN = 64;
 
@@ -203,7 +200,7 @@ final class ProductSum {
       int stride) {
     CpuArray source = factor.source;
     boolean down = factor.layout.columnStride() == 1 && source.dtype() == DType.F32;
-    int most = down ? F32_INNER : factor.inner;
+    int most = down ? RowProducts.F32_INNER : factor.inner;
     boolean biased = bias != null && !add;
     for (int from = 0; from < factor.inner; from += most) {
       long skipped = from * factor.layout.rowStride() * source.dtype().bytes();

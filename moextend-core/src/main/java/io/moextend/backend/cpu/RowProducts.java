@@ -17,7 +17,7 @@ final class RowProducts {
    * Rows of f32 weights that x W takes at once. They lie far apart, often by a power of two, so
    * that more of them drive each other out of the cache; bf16 weights are repacked by the library.
    */
-  private static final int F32_INNER = 256;
+  static final int F32_INNER = 256;
 
   private final CpuDevice cpu;
   private final CpuArray x;
